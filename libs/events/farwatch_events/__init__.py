@@ -1,0 +1,1 @@
+"""The shared vocabulary of Farwatch: messages, domain events, subjects and the monitor specification."""

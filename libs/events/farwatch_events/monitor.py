@@ -1,0 +1,305 @@
+"""The monitor specification: one flat object a monitor, one model a check type.
+
+These models are the validation of the REST API, of `farwatch apply` and of what probers are sent: a
+`pydantic.ValidationError` raised here names the field and the mend, and is shown to people as it is.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+
+from farwatch_events.subjects import PUSH_REGION, REGION_PATTERN
+
+MASK = "********"
+"""What a secret reads as. Written back, it keeps the stored value."""
+
+ENCRYPTED_PREFIX = "enc:v1:"
+"""How an encrypted secret starts. Limits are for what people write, not for its longer encrypted form."""
+
+DEFAULT_TIMEOUT_SECONDS = 10.0
+HEADERS_MAX_BYTES = 16 * 1024
+BODY_MAX_BYTES = 64 * 1024
+
+_SECRET_HEADERS = re.compile(r"authorization|cookie|token|secret|password|api[-_]?key|credential", re.IGNORECASE)
+_STATUS = re.compile(r"^[1-5]\d\d(-[1-5]\d\d)?$")
+_HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+_HOST = re.compile(r"^[^\s/@?#\\]{1,253}$")
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Tag = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s,]+$")]
+Region = Annotated[str, Field(pattern=REGION_PATTERN)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Strict(BaseModel):
+    """What people write: unknown fields are an error that names them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Auth(Strict):
+    """Credentials of an http check: `basic` takes username and password, `bearer` takes token."""
+
+    type: Literal["basic", "bearer"]
+    username: str = Field(default="", max_length=256)
+    password: str = Field(default="", max_length=16384)
+    token: str = Field(default="", max_length=16384)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.type == "basic" and not self.username:
+            raise ValueError("auth.username is needed for basic authentication")
+        if self.type == "bearer" and not self.token:
+            raise ValueError("auth.token is needed for bearer authentication")
+        return self
+
+
+class MonitorBase(Strict):
+    """The fields that every check type has."""
+
+    name: Name
+    interval_seconds: int = Field(default=60, ge=5, le=86400)
+    timeout_seconds: float = Field(default=DEFAULT_TIMEOUT_SECONDS, ge=1, le=120)
+    retries: int = Field(default=1, ge=0, le=10)
+    retry_interval_seconds: float = Field(default=2, ge=1, le=300)
+    regions: list[Region] = Field(default_factory=list, max_length=64)
+    tags: list[Tag] = Field(default_factory=list, max_length=32)
+    enabled: bool = True
+    channels: list[int] = Field(default_factory=list, max_length=100)
+    degraded_ms: int | None = Field(default=None, ge=1, le=120_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_timeout(cls, data: Any) -> Any:
+        """Without a timeout the monitor gets the smaller of 10 s and 0.8 × interval."""
+        if isinstance(data, dict) and data.get("timeout_seconds") is None:
+            interval = data.get("interval_seconds", 60)
+            fitted = DEFAULT_TIMEOUT_SECONDS
+            if isinstance(interval, int | float) and interval > 0:
+                fitted = min(fitted, max(1.0, round(0.8 * interval, 1)))
+            return {**data, "timeout_seconds": fitted}
+        return data
+
+    @field_validator("regions")
+    @classmethod
+    def _no_reserved_region(cls, regions: list[str]) -> list[str]:
+        if PUSH_REGION in regions:
+            raise ValueError(f"{PUSH_REGION!r} is reserved for push monitors")
+        return regions
+
+    @field_validator("regions", "tags", "channels")
+    @classmethod
+    def _once_each(cls, values: list[Any]) -> list[Any]:
+        return list(dict.fromkeys(values))
+
+    @model_validator(mode="after")
+    def _timeout_within_interval(self) -> Self:
+        if self.timeout_seconds > self.interval_seconds:
+            raise ValueError(
+                f"timeout_seconds ({self.timeout_seconds:g}) must not exceed interval_seconds ({self.interval_seconds})"
+            )
+        return self
+
+    @property
+    def interval_ms(self) -> int:
+        return self.interval_seconds * 1000
+
+    @property
+    def max_check_seconds(self) -> float:
+        """The longest that one check, retries included, can take."""
+        all_tries = self.timeout_seconds * (self.retries + 1) + self.retry_interval_seconds * self.retries
+        return min(all_tries, self.interval_seconds + self.timeout_seconds)
+
+
+def _require_host(host: str) -> str:
+    if not _HOST.match(host):
+        raise ValueError("must be a host name or an address, without scheme, path or spaces")
+    return host
+
+
+class HttpMonitor(MonitorBase):
+    type: Literal["http"]
+    url: str = Field(min_length=1, max_length=4096)
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str | None = Field(default=None, max_length=BODY_MAX_BYTES)
+    expected_status: list[str] = Field(default_factory=lambda: ["200-299"], min_length=1, max_length=32)
+    expected_text: str | None = Field(default=None, min_length=1, max_length=1000)
+    forbidden_text: str | None = Field(default=None, min_length=1, max_length=1000)
+    follow_redirects: bool = True
+    max_redirects: int = Field(default=10, ge=0, le=20)
+    verify_tls: bool = True
+    certificate_warning_days: int = Field(default=14, ge=0, le=365)
+    ip_family: Literal["any", "ipv4", "ipv6"] = "any"
+    auth: Auth | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if any(ord(c) <= 32 or ord(c) == 127 for c in url):
+            raise ValueError("must not contain spaces or control characters")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"is not a web address: {error}") from None
+        if parts.scheme.lower() not in ("http", "https"):
+            raise ValueError("must start with http:// or https://")
+        if not parts.hostname:
+            raise ValueError("has no host name")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not contain a user name or password; put them in auth")
+        if port == 0:
+            raise ValueError("port must be 1 to 65535")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _clean_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER_NAME.match(name):
+                raise ValueError(f"header name {name[:64]!r} may hold letters, digits and !#$%&'*+.^_`|~- only")
+            if any(c in value for c in "\r\n\0"):
+                raise ValueError(f"header {name!r} must not contain line breaks or NUL")
+        written = [(n, v) for n, v in headers.items() if not v.startswith(ENCRYPTED_PREFIX)]
+        if sum(len(n.encode()) + len(v.encode()) for n, v in written) > HEADERS_MAX_BYTES:
+            raise ValueError("headers are limited to 16 KiB in all")
+        return headers
+
+    @field_validator("expected_status", mode="before")
+    @classmethod
+    def _status_ranges(cls, values: Any) -> Any:
+        if isinstance(values, str | int):
+            values = [values]
+        if not isinstance(values, list):
+            return values
+        return [cls._status_range(str(value).strip()) for value in values]
+
+    @staticmethod
+    def _status_range(value: str) -> str:
+        if not _STATUS.match(value):
+            raise ValueError(f'{value[:32]!r} must be a code such as 200 or a range such as "200-299"')
+        low, _, high = value.partition("-")
+        if high and int(high) < int(low):
+            raise ValueError(f"range {value!r} runs backwards")
+        return value
+
+    def accepts_status(self, code: int) -> bool:
+        for value in self.expected_status:
+            low, _, high = value.partition("-")
+            if int(low) <= code <= int(high or low):
+                return True
+        return False
+
+
+class PingMonitor(MonitorBase):
+    type: Literal["ping"]
+    host: str
+    packets: int = Field(default=3, ge=1, le=20)
+    ip_family: Literal["any", "ipv4", "ipv6"] = "any"
+    _check_host = field_validator("host")(_require_host)
+
+
+class PortMonitor(MonitorBase):
+    type: Literal["port"]
+    host: str
+    port: Port
+    ip_family: Literal["any", "ipv4", "ipv6"] = "any"
+    _check_host = field_validator("host")(_require_host)
+
+
+class DnsMonitor(MonitorBase):
+    type: Literal["dns"]
+    host: str
+    record_type: Literal["A", "AAAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA", "CAA", "PTR"] = "A"
+    resolver: str | None = Field(default=None, max_length=260)
+    """`address` or `address:port` of the server to ask; None asks the prober's own resolvers."""
+    expected_values: list[str] = Field(default_factory=list, max_length=64)
+    _check_host = field_validator("host")(_require_host)
+
+    @field_validator("resolver")
+    @classmethod
+    def _resolver_address(cls, resolver: str | None) -> str | None:
+        if resolver is not None and not _HOST.match(resolver):
+            raise ValueError("must be an address or address:port")
+        return resolver
+
+
+class TlsMonitor(MonitorBase):
+    type: Literal["tls"]
+    host: str
+    port: Port = 443
+    server_name: str | None = Field(default=None, max_length=253)
+    certificate_warning_days: int = Field(default=14, ge=0, le=365)
+    ip_family: Literal["any", "ipv4", "ipv6"] = "any"
+    _check_host = field_validator("host")(_require_host)
+
+
+class PushMonitor(MonitorBase):
+    """Something that calls us: down when no push came for interval + grace."""
+
+    type: Literal["push"]
+    grace_seconds: int = Field(default=30, ge=0, le=86400)
+
+
+MonitorSpec = HttpMonitor | PingMonitor | PortMonitor | DnsMonitor | TlsMonitor | PushMonitor
+MONITOR_TYPES: dict[str, type[MonitorBase]] = {
+    "http": HttpMonitor,
+    "ping": PingMonitor,
+    "port": PortMonitor,
+    "dns": DnsMonitor,
+    "tls": TlsMonitor,
+    "push": PushMonitor,
+}
+_ADAPTER: TypeAdapter[MonitorSpec] = TypeAdapter(Annotated[MonitorSpec, Field(discriminator="type")])
+
+
+def parse_monitor(data: Mapping[str, Any]) -> MonitorSpec:
+    """The specification in `data`; `type` decides the model. Raises pydantic.ValidationError."""
+    return _ADAPTER.validate_python(dict(data))
+
+
+def parse_monitor_json(data: str | bytes) -> MonitorSpec:
+    """As parse_monitor, from JSON text."""
+    return _ADAPTER.validate_json(data)
+
+
+def dump_monitor(spec: MonitorSpec) -> dict[str, Any]:
+    """Every field of the specification as JSON-ready values."""
+    return spec.model_dump(mode="json")
+
+
+def map_secrets(data: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A copy of a dumped monitor in which `change` was applied to each secret that is set.
+
+    Secrets are the password and token of `auth` and the values of headers whose name sounds like one.
+    """
+    changed = dict(data)
+    auth = changed.get("auth")
+    if isinstance(auth, Mapping):
+        changed["auth"] = {k: change(v) if k in ("password", "token") and v else v for k, v in auth.items()}
+    headers = changed.get("headers")
+    if isinstance(headers, Mapping):
+        changed["headers"] = {k: change(v) if _SECRET_HEADERS.search(k) and v else v for k, v in headers.items()}
+    return changed
+
+
+def mask_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be shown: each secret reads as MASK."""
+    return map_secrets(data, lambda _: MASK)
+
+
+def keep_masked(new: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """`new` with every MASK replaced by the stored (encrypted) value at the same place.
+
+    A mask with nothing stored behind it stays as it is; the caller refuses it.
+    """
+    kept = dict(new)
+    for field in ("auth", "headers"):
+        value, before = kept.get(field), stored.get(field)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            kept[field] = {k: before.get(k, v) if v == MASK else v for k, v in value.items()}
+    return kept
