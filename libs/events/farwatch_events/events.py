@@ -18,7 +18,7 @@ HowResolved = Literal["recovered", "manual", "paused", "deleted"]
 
 
 class EventMeta(Message):
-    """Who or what caused an event: `actor` is "user:3", "token:5", "incidents"; `cause` an event id or result identity."""
+    """Who or what caused an event: `actor` is "user:3", "token:5", "incidents"; `cause` an event id or a result."""
 
     actor: str
     cause: str | None = None
