@@ -396,7 +396,7 @@ begin
             end;
         end if;
         if not pg_has_role(current_user, service, 'set') then
-            execute format('grant %I to %I with set true, inherit false', service, current_user);
+            execute format('grant %I to %I with set true, inherit true', service, current_user);
         end if;
     end loop;
 exception when insufficient_privilege then
@@ -436,7 +436,6 @@ begin
     grant insert, update on config.regions to farwatch_incidents;
     -- Only an owner may attach and drop partitions.
     alter table health.check_results owner to farwatch_incidents;
-    grant select on health.check_results to farwatch_api, farwatch_scheduler, farwatch_notifier;
     alter default privileges for role farwatch_incidents in schema health grant select on tables to farwatch_api;
 
     grant usage on schema alerting to farwatch_notifier;
