@@ -1,0 +1,1 @@
+"""One Alembic history of plain SQL files."""
