@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, field_validator, model_validator
 
 from farwatch_events.subjects import PUSH_REGION, REGION_PATTERN
 
@@ -28,7 +28,8 @@ _STATUS = re.compile(r"^[1-5]\d\d(-[1-5]\d\d)?$")
 _HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 _HOST = re.compile(r"^[^\s/@?#\\]{1,253}$")
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
+Name = Annotated[Trimmed, Field(min_length=1, max_length=200)]
 Tag = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s,]+$")]
 Region = Annotated[str, Field(pattern=REGION_PATTERN)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -37,7 +38,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class Strict(BaseModel):
     """What people write: unknown fields are an error that names them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Auth(Strict):
@@ -122,7 +123,7 @@ def _require_host(host: str) -> str:
 
 class HttpMonitor(MonitorBase):
     type: Literal["http"]
-    url: str = Field(min_length=1, max_length=4096)
+    url: Trimmed = Field(min_length=1, max_length=4096)
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
     body: str | None = Field(default=None, max_length=BODY_MAX_BYTES)
@@ -197,7 +198,7 @@ class HttpMonitor(MonitorBase):
 
 class PingMonitor(MonitorBase):
     type: Literal["ping"]
-    host: str
+    host: Trimmed
     packets: int = Field(default=3, ge=1, le=20)
     ip_family: Literal["any", "ipv4", "ipv6"] = "any"
     _check_host = field_validator("host")(_require_host)
@@ -205,7 +206,7 @@ class PingMonitor(MonitorBase):
 
 class PortMonitor(MonitorBase):
     type: Literal["port"]
-    host: str
+    host: Trimmed
     port: Port
     ip_family: Literal["any", "ipv4", "ipv6"] = "any"
     _check_host = field_validator("host")(_require_host)
@@ -213,7 +214,7 @@ class PortMonitor(MonitorBase):
 
 class DnsMonitor(MonitorBase):
     type: Literal["dns"]
-    host: str
+    host: Trimmed
     record_type: Literal["A", "AAAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA", "CAA", "PTR"] = "A"
     resolver: str | None = Field(default=None, max_length=260)
     """`address` or `address:port` of the server to ask; None asks the prober's own resolvers."""
@@ -230,7 +231,7 @@ class DnsMonitor(MonitorBase):
 
 class TlsMonitor(MonitorBase):
     type: Literal["tls"]
-    host: str
+    host: Trimmed
     port: Port = 443
     server_name: str | None = Field(default=None, max_length=253)
     certificate_warning_days: int = Field(default=14, ge=0, le=365)
