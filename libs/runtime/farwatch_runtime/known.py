@@ -13,7 +13,7 @@ DESCRIPTIONS: dict[str, str] = {
     "FARWATCH_DATABASE_URL": "PostgreSQL 17 or later, postgresql://user:password@host/database.",
     "FARWATCH_DATABASE_POOL_SIZE": "Most connections to PostgreSQL a service opens.",
     # Secrets and access
-    "FARWATCH_SECRET_KEY_FILE": "File with the keys for secrets of monitors and channels: the first encrypts, all decrypt.",
+    "FARWATCH_SECRET_KEY_FILE": "File with the keys for secrets of monitors and channels; first encrypts, all decrypt.",
     "FARWATCH_ADMIN_EMAIL": "Creates the first administrator, together with FARWATCH_ADMIN_PASSWORD.",
     "FARWATCH_ADMIN_PASSWORD": "Password of the administrator that FARWATCH_ADMIN_EMAIL creates.",
     "FARWATCH_API_TOKEN": "Accepted as an administrator's bearer token; 32 characters or more.",
