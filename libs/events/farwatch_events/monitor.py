@@ -121,6 +121,44 @@ def _require_host(host: str) -> str:
     return host
 
 
+def require_web_address(url: str) -> str:
+    """Returns the address unchanged; raises ValueError for anything but http(s) with a host and no credentials."""
+    if any(ord(c) <= 32 or ord(c) == 127 for c in url):
+        raise ValueError("must not contain spaces or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a web address: {error}") from None
+    if parts.scheme.lower() not in ("http", "https"):
+        raise ValueError("must start with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("has no host name")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not contain a user name or password; put them in auth")
+    if port == 0:
+        raise ValueError("port must be 1 to 65535")
+    return url
+
+
+def require_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Returns the headers unchanged; raises ValueError for names or values that would break a request."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.match(name):
+            raise ValueError(f"header name {name[:64]!r} may hold letters, digits and !#$%&'*+.^_`|~- only")
+        if any(c in value for c in "\r\n\0"):
+            raise ValueError(f"header {name!r} must not contain line breaks or NUL")
+    written = [(n, v) for n, v in headers.items() if not v.startswith(ENCRYPTED_PREFIX)]
+    if sum(len(n.encode()) + len(v.encode()) for n, v in written) > HEADERS_MAX_BYTES:
+        raise ValueError("headers are limited to 16 KiB in all")
+    return headers
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether values of this header are treated as secrets."""
+    return _SECRET_HEADERS.search(name) is not None
+
+
 class HttpMonitor(MonitorBase):
     type: Literal["http"]
     url: Trimmed = Field(min_length=1, max_length=4096)
@@ -137,38 +175,8 @@ class HttpMonitor(MonitorBase):
     ip_family: Literal["any", "ipv4", "ipv6"] = "any"
     auth: Auth | None = None
 
-    @field_validator("url")
-    @classmethod
-    def _web_address(cls, url: str) -> str:
-        if any(ord(c) <= 32 or ord(c) == 127 for c in url):
-            raise ValueError("must not contain spaces or control characters")
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ValueError(f"is not a web address: {error}") from None
-        if parts.scheme.lower() not in ("http", "https"):
-            raise ValueError("must start with http:// or https://")
-        if not parts.hostname:
-            raise ValueError("has no host name")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not contain a user name or password; put them in auth")
-        if port == 0:
-            raise ValueError("port must be 1 to 65535")
-        return url
-
-    @field_validator("headers")
-    @classmethod
-    def _clean_headers(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if not _HEADER_NAME.match(name):
-                raise ValueError(f"header name {name[:64]!r} may hold letters, digits and !#$%&'*+.^_`|~- only")
-            if any(c in value for c in "\r\n\0"):
-                raise ValueError(f"header {name!r} must not contain line breaks or NUL")
-        written = [(n, v) for n, v in headers.items() if not v.startswith(ENCRYPTED_PREFIX)]
-        if sum(len(n.encode()) + len(v.encode()) for n, v in written) > HEADERS_MAX_BYTES:
-            raise ValueError("headers are limited to 16 KiB in all")
-        return headers
+    _check_url = field_validator("url")(require_web_address)
+    _check_headers = field_validator("headers")(require_headers)
 
     @field_validator("expected_status", mode="before")
     @classmethod
@@ -284,7 +292,7 @@ def map_secrets(data: Mapping[str, Any], change: Callable[[str], str]) -> dict[s
         changed["auth"] = {k: change(v) if k in ("password", "token") and v else v for k, v in auth.items()}
     headers = changed.get("headers")
     if isinstance(headers, Mapping):
-        changed["headers"] = {k: change(v) if _SECRET_HEADERS.search(k) and v else v for k, v in headers.items()}
+        changed["headers"] = {k: change(v) if is_secret_header(k) and v else v for k, v in headers.items()}
     return changed
 
 
