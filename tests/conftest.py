@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _postgres() -> Iterator[PostgresProcess]:
+def _postgres(extra: dict[str, str] | None = None) -> Iterator[PostgresProcess]:
     with server_folder("postgres") as folder:
-        server = PostgresProcess(folder)
+        server = PostgresProcess(folder, extra)
         server.start()
         try:
             yield server
@@ -67,8 +67,11 @@ def postgres_server() -> Iterator[PostgresProcess]:
 
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresProcess]:
-    """A server of the test's own, empty, to be killed and started again. It takes about a second."""
-    with _postgres() as server:
+    """A server of the test's own, empty, to be killed and started again. It takes about a second.
+
+    What was committed survives its death: without synchronous commits the last half second would be gone.
+    """
+    with _postgres({"synchronous_commit": "on"}) as server:
         yield server
 
 

@@ -4,11 +4,17 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
+async def eventually(
+    probe: Callable[[], Awaitable[T]], timeout_seconds: float = 5.0, every_seconds: float = 0.02
+) -> T: ...
+@overload
+async def eventually(probe: Callable[[], T], timeout_seconds: float = 5.0, every_seconds: float = 0.02) -> T: ...
 async def eventually(
     probe: Callable[[], T | Awaitable[T]], timeout_seconds: float = 5.0, every_seconds: float = 0.02
 ) -> T:

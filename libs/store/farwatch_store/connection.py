@@ -1,8 +1,9 @@
 """What SQL runs on."""
 
-from typing import Any
+from typing import TypeAlias
 
 import asyncpg
 
-Connection = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
+# As text, because asyncpg's classes take their parameter in the stubs only.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 """Either kind: borrowed from a pool, or alone."""
