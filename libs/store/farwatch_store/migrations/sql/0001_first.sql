@@ -263,11 +263,13 @@ create table health.offsets (
     stream_created text not null
 );
 
--- The fence of the fold, and its clock: the JetStream time of the last batch.
+-- The fence of the fold, and its clocks: now_ms is the JetStream time of the last batch; push_clock_ms counts only the
+-- time in which the api was there to take pushes.
 create table health.shards (
     shard text primary key,
     epoch bigint not null,
     now_ms bigint not null default 0,
+    push_clock_ms bigint not null default 0,
     next_incident_id bigint not null default 1
 );
 insert into health.shards (shard, epoch) values ('0', 0);
@@ -297,7 +299,8 @@ create table health.probers (
 );
 
 -- Results of one monitor and region in one hour or day. `histogram` counts latencies in the fixed log buckets of
--- farwatch_incidents.histogram, so that percentiles merge; `phase_ms` are sums of dns, connect, tls, wait, transfer.
+-- farwatch_events.histogram as pairs {{bucket,count},…}, so that percentiles merge; `phase_ms` are sums of dns, connect,
+-- tls, wait, transfer over the results counted in latency_count.
 create table health.rollup_hours (
     at timestamptz not null,
     monitor_id bigint not null,
@@ -328,11 +331,13 @@ create table health.uptime_hours (
 );
 create table health.uptime_days (like health.uptime_hours including all);
 
--- Which hours are rolled up; a late result marks its hour dirty and it is recomputed whole.
+-- Which hours and days are rolled up; a late result marks its hour dirty and it is recomputed whole, then its day.
 create table health.rollup_progress (
-    hour timestamptz primary key,
+    period text not null check (period in ('hour', 'day')),
+    at timestamptz not null,
     dirty boolean not null default false,
-    rolled_at timestamptz
+    rolled_at timestamptz,
+    primary key (period, at)
 );
 
 -- alerting -------------------------------------------------------------------------------------------------------
