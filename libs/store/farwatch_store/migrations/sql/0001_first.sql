@@ -343,11 +343,13 @@ create table health.rollup_progress (
 -- alerting -------------------------------------------------------------------------------------------------------
 
 -- Intent first: a row stands here before anything is sent. dedup_key travels as webhook-id in every retry.
+-- Deliveries of one channel and thread ("incident-3", "monitor-7", "region-eu") are sent in the order of their ids.
 create table alerting.deliveries (
     id bigint generated always as identity primary key,
     channel_id bigint not null,
     moment text not null,
     dedup_key text not null unique,
+    thread text not null,
     monitor_id bigint,
     incident_id bigint,
     state text not null default 'pending' check (state in ('pending', 'delivered', 'failed', 'suppressed')),
@@ -362,6 +364,7 @@ create table alerting.deliveries (
     delivered_at timestamptz
 );
 create index deliveries_due on alerting.deliveries (next_attempt_at) where state = 'pending';
+create index deliveries_thread on alerting.deliveries (channel_id, thread, id) where state = 'pending';
 create index deliveries_incident on alerting.deliveries (incident_id, id);
 create index deliveries_channel on alerting.deliveries (channel_id, id);
 
