@@ -45,6 +45,11 @@ class Output:
         self._partial = b""
         self._file = self._open()
 
+    def begin(self) -> None:
+        """A new run: lines of the last one explain nothing any more."""
+        self.last.clear()
+        self._partial = b""
+
     def feed(self, data: bytes) -> None:
         self._file.write(data)
         self._file.flush()
@@ -140,6 +145,7 @@ class Child:
         finally:
             os.close(writing)
         self._ended.clear()
+        self._output.begin()
         self._drained = asyncio.create_task(self._drain(reading), name=f"output of {self.name}")
         self._notice_end(self.process)
 

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from farwatch_cli.failures import Failure
+
 _PR_SET_PDEATHSIG: Final = 1
 _LOCK_POLL_SECONDS: Final = 0.02
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-class StartError(Exception):
-    """A server cannot be started. The text is one line for the person at the terminal."""
+class StartError(Failure):
+    """A server cannot be started."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,14 +13,16 @@ from typing import Final
 import httpx
 
 from farwatch_cli.child import Child
-from farwatch_cli.embedded.files import free_port, private_folder, write_private
+from farwatch_cli.client import ADDRESS_FILE, TOKEN_FILE
+from farwatch_cli.embedded.files import free_port, kept_secret, private_folder, write_private
 from farwatch_cli.embedded.nats import NatsServer
 from farwatch_cli.embedded.postgres import PostgresServer, server_account
+from farwatch_cli.failures import Mendable
 from farwatch_cli.plan import ServicePlan, plan_services
 from farwatch_cli.processes import Command, StartError, try_lock
 from farwatch_cli.settings import UpSettings
 from farwatch_runtime.secrets import generate_key_file
-from farwatch_runtime.settings import SettingsError, read_variable
+from farwatch_runtime.settings import read_variable
 
 _SERVER_START_SECONDS: Final = 60.0
 _READY_SECONDS: Final = 90.0
@@ -29,10 +30,6 @@ _SERVICES_STOP_SECONDS: Final = 6.0
 _NATS_STOP_SECONDS: Final = 1.0
 _POSTGRES_STOP_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.05
-
-
-class Refused(Exception):
-    """Nothing was started, and the person can mend why: one line, exit code 2."""
 
 
 def say(text: str) -> None:
@@ -57,7 +54,7 @@ class Supervisor:
         self._postgres: PostgresServer | None = None
 
     async def run(self) -> int:
-        """The exit code, once a signal or a refused setting has ended it; raises StartError and Refused."""
+        """The exit code, once a signal or a refused setting has ended it; raises StartError and Mendable."""
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         lock = self._take_folder()
@@ -68,7 +65,7 @@ class Supervisor:
             await self._stop_all()
             os.close(lock)
         if self._refusal is not None:
-            raise Refused(self._refusal)
+            raise Mendable(self._refusal)
         return 0
 
     async def _until_stopped(self) -> None:
@@ -92,9 +89,9 @@ class Supervisor:
                 self._folder.chmod(0o711)
             lock = try_lock(self._folder / "lock")
         except OSError as error:
-            raise Refused(f"the data folder {self._folder} cannot be used: {error.strerror}") from None
+            raise Mendable(f"the data folder {self._folder} cannot be used: {error.strerror}") from None
         if lock is None:
-            raise Refused(f"another `farwatch up` already runs on {self._folder}; stop it, or choose --data-dir")
+            raise Mendable(f"another `farwatch up` already runs on {self._folder}; stop it, or choose --data-dir")
         return lock
 
     def _require_free_port(self) -> None:
@@ -105,7 +102,7 @@ class Supervisor:
                 probe.bind((self._settings.host, self._port))
             except OSError as error:
                 address = f"{self._settings.host}:{self._port}"
-                raise Refused(
+                raise Mendable(
                     f"cannot listen on {address} ({error.strerror}); choose another --host or --port"
                 ) from None
 
@@ -118,6 +115,7 @@ class Supervisor:
             self._services.append(self._service(plan))
         await asyncio.gather(*(service.start(_SERVER_START_SECONDS) for service in self._services))
         await self._until_ready()
+        write_private(self._folder / ADDRESS_FILE, self._url() + "\n")
         say(f"Farwatch is ready: {self._url()}")
         self._tell_setup_link()
         say(f"(after {time.monotonic() - began:.1f} s; data and logs in {self._folder}; Ctrl-C stops it)")
@@ -190,6 +188,9 @@ class Supervisor:
             path = self._folder / "secret-key"
             generate_key_file(path)
             environ["FARWATCH_SECRET_KEY_FILE"] = str(path)
+        if read_variable("FARWATCH_API_TOKEN", environ) is None:
+            kept_secret(self._folder / TOKEN_FILE)  # lets the commands of this account in without a set-up
+            environ["FARWATCH_API_TOKEN_FILE"] = str(self._folder / TOKEN_FILE)
         self._setup_link_file().unlink(missing_ok=True)
         environ.setdefault("FARWATCH_SETUP_LINK_FILE", str(self._setup_link_file()))
 
@@ -228,6 +229,7 @@ class Supervisor:
             say(f"Nobody has an account yet. Make the first here: {link}")
 
     async def _stop_all(self) -> None:
+        (self._folder / ADDRESS_FILE).unlink(missing_ok=True)
         services = (service.stop(signal.SIGTERM, _SERVICES_STOP_SECONDS) for service in self._services)
         await asyncio.gather(*services)
         if nats := self._servers.get("nats"):
@@ -258,16 +260,9 @@ async def _answers(url: str) -> bool:
 
 
 def up(settings: UpSettings, environ: Mapping[str, str], verbose: bool) -> int:
-    """Runs until stopped; the exit code is 2 for what the person can mend, 1 for a start that failed."""
+    """Runs until stopped and returns the exit code; raises StartError and Mendable."""
 
     async def supervise() -> int:
         return await Supervisor(settings, environ, verbose).run()
 
-    try:
-        return asyncio.run(supervise())
-    except (Refused, SettingsError) as error:
-        print(f"farwatch: {error}", file=sys.stderr)
-        return 2
-    except StartError as error:
-        print(f"farwatch: {error}", file=sys.stderr)
-        return 1
+    return asyncio.run(supervise())

@@ -46,6 +46,7 @@ class NatsServer:
 
         Call it before every start; it waits for an earlier run to be gone, since the server itself takes no lock.
         """
+        private_folder(self.folder)
         private_folder(self._ports)
         os.close(wait_for_lock(self.folder / "lock", _LOCK_SECONDS))
         for stale in self._ports.iterdir():
