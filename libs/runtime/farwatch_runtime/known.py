@@ -24,7 +24,9 @@ DESCRIPTIONS: dict[str, str] = {
     "FARWATCH_PORT": "Port the dashboard and the API listen on; 0 picks a free one.",
     "FARWATCH_PUBLIC_URL": "How people reach the dashboard; used in links of messages.",
     "FARWATCH_TRUSTED_PROXIES": "Networks whose X-Forwarded-* headers are believed, separated by commas.",
-    # farwatch up
+    # farwatch up and the other commands
+    "FARWATCH_URL": "Where the commands find Farwatch; by default the `farwatch up` of this account.",
+    "FARWATCH_SETUP_LINK_FILE": "File the api writes the one-time set-up link to while nobody has an account.",
     "FARWATCH_DATA_DIR": "Folder of `farwatch up` for the embedded servers, keys and credentials.",
     "FARWATCH_PROBERS": "Probers that `farwatch up` starts in each region.",
     "FARWATCH_REGION": "Region of this prober, [a-z0-9-]{1,32}; for `farwatch up` a list separated by commas.",
