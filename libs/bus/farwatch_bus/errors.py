@@ -19,6 +19,13 @@ class NoResponders(BusError):
     """Nobody listens on the subject."""
 
 
+class MessageTooLarge(BusError):
+    permanent = True
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size} bytes are more than the server takes in one message")
+
+
 class RemoteFailure(BusError):
     """The responder's handler raised."""
 

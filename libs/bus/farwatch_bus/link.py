@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from farwatch_bus.errors import BusClosed, BusError, BusTimeout, NoResponders, StreamError
+from farwatch_bus.errors import BusClosed, BusTimeout, MessageTooLarge, NoResponders, StreamError
 
 CONNECT_TIMEOUT_SECONDS = 2
 RECONNECT_WAIT_SECONDS = 0.25
@@ -173,7 +173,7 @@ class Link:
             self._subscriptions.remove(subscription)
 
     async def send(self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None) -> bool:
-        """Send if connected. False: surely not sent. True promises nothing. Raises BusError for a message too large."""
+        """Send if connected. False: surely not sent. True promises nothing. Raises MessageTooLarge."""
         if not self.connected:
             return False
         try:
@@ -181,7 +181,7 @@ class Link:
         except LOST:
             return False
         except nats.errors.MaxPayloadError:
-            raise BusError(f"{len(data)} bytes are more than the server takes in one message") from None
+            raise MessageTooLarge(len(data)) from None
         return True
 
     async def send_ack(self, subject: str, payload: bytes, *, keep: bool) -> None:
@@ -203,6 +203,8 @@ class Link:
             raise NoResponders(f"{subject}: nobody answers") from None
         except nats.errors.TimeoutError:
             raise BusTimeout(f"{subject}: no answer within {timeout_seconds:g} s") from None
+        except nats.errors.MaxPayloadError:
+            raise MessageTooLarge(len(data)) from None
         except LOST:
             raise BusTimeout(f"{subject}: the connection to NATS was lost") from None
 

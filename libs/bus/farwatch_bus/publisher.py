@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nats.aio.msg import Msg
 
-from farwatch_bus.errors import BusClosed, BusError, PublishRefused, PublishTimeout
+from farwatch_bus.errors import BusClosed, BusError, MessageTooLarge, PublishRefused, PublishTimeout
 from farwatch_bus.link import Link
 
 RESEND_SECONDS = 1.5
@@ -169,7 +169,7 @@ class Publisher:
         entry.resend_at = time.monotonic() + RESEND_SECONDS
         try:
             await self._link.send(entry.subject, entry.data, f"{self._inbox}.{token}", entry.headers)
-        except BusError as error:
+        except MessageTooLarge as error:
             self._fail(token, PublishRefused(str(error), 413))
 
     async def _on_ack(self, message: Msg) -> None:
