@@ -5,14 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from farwatch_bus import topology
 from farwatch_events import subjects
 
 SERVICES: Final = ("scheduler", "incidents", "notifier", "api")
 MEGABYTE: Final = 1024 * 1024
-_CHECKS_BYTES: Final = 32 * MEGABYTE
-_RESULTS_BYTES: Final = 256 * MEGABYTE
-_EVENTS_BYTES: Final = 256 * MEGABYTE
-_LEASES_BYTES: Final = 16 * MEGABYTE
 _SPARE_BYTES: Final = 64 * MEGABYTE
 
 
@@ -29,8 +26,7 @@ def prober_user_name(region: str) -> str:
 
 def store_bytes(regions: Sequence[str]) -> int:
     """What all streams may hold together: JetStream refuses to make a stream beyond it."""
-    each = _CHECKS_BYTES + _RESULTS_BYTES
-    return _EVENTS_BYTES + _LEASES_BYTES + _SPARE_BYTES + each * len({*regions, subjects.PUSH_REGION})
+    return topology.bytes_for(len({*regions, subjects.PUSH_REGION})) + _SPARE_BYTES
 
 
 def users(regions: Sequence[str]) -> list[User]:
