@@ -1,0 +1,38 @@
+"""Who is asking. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from farwatch_events.events import EventMeta
+
+Scope = Literal["read", "write"]
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A person with a session, or a bearer token. `csrf_token` and `session_hash` are set for sessions only."""
+
+    kind: Literal["session", "token", "environment"]
+    user_id: int | None = None
+    token_id: int | None = None
+    email: str = ""
+    name: str = ""
+    role: str = "admin"
+    scope: Scope = "write"
+    csrf_token: str | None = None
+    session_hash: bytes | None = None
+
+    @property
+    def actor(self) -> str:
+        """How events name this identity."""
+        if self.kind == "session":
+            return f"user:{self.user_id}"
+        return f"token:{self.token_id}" if self.token_id else "token:environment"
+
+    @property
+    def meta(self) -> EventMeta:
+        return EventMeta(actor=self.actor)
+
+    def may(self, method: str) -> bool:
+        return self.scope == "write" or method in SAFE_METHODS

@@ -1,0 +1,27 @@
+"""Housekeeping beside the requests."""
+
+import asyncio
+
+import structlog
+
+from farwatch_api.auth.sessions import sweep
+from farwatch_store import Database, StoreError
+
+log = structlog.get_logger("farwatch_api")
+
+SWEEP_SECONDS = 600.0
+
+
+async def sweep_regularly(db: Database, stop: asyncio.Event) -> None:
+    """Takes away sessions, links and throttle entries that have run out, now and every ten minutes."""
+    while not stop.is_set():
+        try:
+            async with db.connection() as connection:
+                await sweep(connection)
+        except StoreError as error:
+            log.info("sweep_postponed", error=str(error))
+        try:
+            async with asyncio.timeout(SWEEP_SECONDS):
+                await stop.wait()
+        except TimeoutError:
+            continue

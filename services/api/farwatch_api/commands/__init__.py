@@ -1,0 +1,1 @@
+"""What people change: the row, the version and the event, in one transaction."""

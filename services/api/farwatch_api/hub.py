@@ -1,0 +1,281 @@
+"""Live updates: one subscription a process, one coalesced patch a second a browser."""
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from farwatch_api.envelope import dump, timestamp_ms
+from farwatch_api.errors import Unavailable
+from farwatch_api.queries import states
+from farwatch_bus import Bus, Message, Subscription
+from farwatch_events import subjects
+from farwatch_events.live import LiveMonitor
+from farwatch_store import Database, StoreError
+
+log = structlog.get_logger("farwatch_api")
+
+IDS_MAX = 100
+CLIENTS_MAX = 500
+RESULTS_KEPT = 12
+REMEMBERED = 20_000
+PATCH_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 15.0
+SEND_SECONDS = 10.0
+LONGEST_STREAM_SECONDS = 600.0
+"""Then the browser connects again, and whoever was signed out meanwhile is not let in."""
+REFRESH_SECONDS = 15.0
+
+
+@dataclass
+class Patch:
+    """What is new about one monitor since its browser was last told."""
+
+    sequence: int
+    live: LiveMonitor
+    verdict_changed: bool = False
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    def merge(self, newer: "Patch") -> "Patch":
+        return Patch(
+            newer.sequence,
+            newer.live,
+            self.verdict_changed or newer.verdict_changed,
+            [*self.results, *newer.results][-RESULTS_KEPT:],
+        )
+
+
+def patch_of(sequence: int, live: LiveMonitor) -> Patch:
+    result = {
+        "region": live.region,
+        "slot": timestamp_ms(live.slot_ms),
+        "outcome": live.outcome,
+        "latency_ms": live.latency_ms,
+    }
+    return Patch(sequence, live, live.verdict_changed, [result] if live.region else [])
+
+
+class Client:
+    """One browser. What waits for it is bounded: a patch a monitor it asked for, the newest counts."""
+
+    def __init__(self, ids: frozenset[int]) -> None:
+        self.ids = ids
+        self.patches: dict[int, Patch] = {}
+        self.counts: dict[str, int] | None = None
+        self.closed = False
+        self._news = asyncio.Event()
+
+    def offer(self, patch: Patch) -> None:
+        monitor_id = patch.live.monitor_id
+        if monitor_id in self.ids:
+            before = self.patches.get(monitor_id)
+            self.patches[monitor_id] = before.merge(patch) if before else patch
+            self._news.set()
+
+    def offer_counts(self, counts: dict[str, int]) -> None:
+        self.counts = counts
+        self._news.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._news.set()
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """True when there is something to tell."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def take(self) -> tuple[list[Patch], dict[str, int] | None]:
+        patches, counts = list(self.patches.values()), self.counts
+        self.patches, self.counts = {}, None
+        self._news.clear()
+        return patches, counts
+
+
+class Hub:
+    """Hears everything on `live.>` and hands each browser what it asked for."""
+
+    def __init__(self, db: Database) -> None:
+        self.clients: set[Client] = set()
+        self.counts: dict[str, int] = {}
+        self.dropped = 0
+        self._db = db
+        self._boot = secrets.token_hex(4)
+        self._sequence = 0
+        self._remembered: OrderedDict[int, Patch] = OrderedDict()
+        self._overlaid: dict[int, str] = {}
+        self._dirty = asyncio.Event()
+        self._subscriptions: list[Subscription] = []
+
+    async def start(self, bus: Bus) -> None:
+        self._subscriptions = [
+            await bus.subscribe("live.monitor.*", self._on_live),
+            await bus.subscribe(subjects.EVENTS_FILTER, self._on_event),
+        ]
+
+    async def close(self) -> None:
+        for client in list(self.clients):
+            client.close()
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Counts after every change, at most once a second, and now and then for windows that begin and end."""
+        while not stop.is_set():
+            if self.clients:
+                await self._refresh()
+            try:
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._dirty.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(PATCH_SECONDS)
+            self._dirty.clear()
+
+    async def _refresh(self) -> None:
+        try:
+            async with self._db.connection(1.0) as connection:
+                counts = await states.counts_by_state(connection)
+                self._overlaid = await states.overlaid_states(connection)
+        except StoreError:
+            return
+        if counts != self.counts:
+            self.counts = counts
+            for client in self.clients:
+                client.offer_counts(counts)
+
+    def join(self, ids: Iterable[int], last_event_id: str | None) -> Client:
+        """Raises Unavailable when too many watch. A known `last_event_id` brings back what came since."""
+        if len(self.clients) >= CLIENTS_MAX:
+            raise Unavailable("Too many browsers are watching. Try again soon.")
+        client = Client(frozenset(ids))
+        self.clients.add(client)
+        self._dirty.set()
+        if self.counts:
+            client.offer_counts(self.counts)
+        since = self._known_sequence(last_event_id)
+        if since is not None:
+            for monitor_id in client.ids:
+                patch = self._remembered.get(monitor_id)
+                if patch is not None and patch.sequence > since:
+                    client.offer(patch)
+        return client
+
+    def leave(self, client: Client) -> None:
+        self.clients.discard(client)
+
+    def resumable(self, last_event_id: str | None) -> bool:
+        return last_event_id is None or self._known_sequence(last_event_id) is not None
+
+    def _known_sequence(self, event_id: str | None) -> int | None:
+        boot, _, number = (event_id or "").partition("-")
+        if boot != self._boot or not number.isdigit() or len(number) > 18:
+            return None
+        return int(number)
+
+    def render(self, patches: list[Patch], counts: dict[str, int] | None) -> bytes:
+        """One SSE event of type `patch`."""
+        data: dict[str, Any] = {"monitors": [self._describe(patch) for patch in patches]}
+        if counts is not None:
+            data["counts"] = counts
+        last = max((patch.sequence for patch in patches), default=self._sequence)
+        return b"event: patch\nid: %s-%d\ndata: %s\n\n" % (self._boot.encode(), last, dump(data))
+
+    def _describe(self, patch: Patch) -> dict[str, Any]:
+        live = patch.live
+        return {
+            "monitor_id": live.monitor_id,
+            "state": self._overlaid.get(live.monitor_id, live.verdict),
+            "verdict": live.verdict,
+            "verdict_changed": patch.verdict_changed,
+            "latency_ms": live.latency_ms,
+            "slot": timestamp_ms(live.slot_ms),
+            "region": live.region,
+            "outcome": live.outcome,
+            "incident_id": live.incident_id,
+            "results": patch.results,
+        }
+
+    async def _on_live(self, message: Message) -> None:
+        try:
+            live = LiveMonitor.from_bytes(message.data)
+        except ValidationError:
+            self.dropped += 1
+            return
+        self._sequence += 1
+        patch = patch_of(self._sequence, live)
+        self._remember(patch)
+        for client in self.clients:
+            client.offer(patch)
+        if live.verdict_changed:
+            self._dirty.set()
+
+    def _remember(self, patch: Patch) -> None:
+        monitor_id = patch.live.monitor_id
+        before = self._remembered.pop(monitor_id, None)
+        self._remembered[monitor_id] = before.merge(patch) if before else patch
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    async def _on_event(self, message: Message) -> None:
+        if message.subject.startswith(("events.monitor.", "events.maintenance.")):
+            self._dirty.set()
+
+
+class EventStream(Response):
+    """Server-sent events to one browser until it leaves, falls behind, or has stayed long enough."""
+
+    def __init__(self, hub: Hub, client: Client, *, resync: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(media_type="text/event-stream; charset=utf-8")
+        self.headers["cache-control"] = "no-store"
+        self.headers["x-accel-buffering"] = "no"
+        del self.headers["content-length"]
+        self._hub = hub
+        self._client = client
+        self._resync = resync
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def write(data: bytes, *, more: bool = True) -> None:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+
+        leaving = asyncio.create_task(self._wait_until_gone(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await self._pump(write, leaving)
+            await write(b"", more=False)
+        except (TimeoutError, OSError):
+            log.debug("live_browser_cut")
+        finally:
+            leaving.cancel()
+            self._hub.leave(self._client)
+
+    async def _pump(self, write: Callable[[bytes], Awaitable[None]], leaving: "asyncio.Task[None]") -> None:
+        ends_at = self._clock() + LONGEST_STREAM_SECONDS
+        await write(b"retry: 2000\n" + (b"event: resync\ndata: {}\n\n" if self._resync else b": hello\n\n"))
+        while not leaving.done() and not self._client.closed and self._clock() < ends_at:
+            if not await self._client.wait(KEEP_ALIVE_SECONDS):
+                await write(b": still here\n\n")
+                continue
+            patches, counts = self._client.take()
+            if patches or counts is not None:
+                await write(self._hub.render(patches, counts))
+            await asyncio.wait([leaving], timeout=PATCH_SECONDS)
+
+    async def _wait_until_gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._client.close()
