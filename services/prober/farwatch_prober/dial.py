@@ -1,0 +1,77 @@
+"""A TCP connection to the first of several addresses that answers (RFC 8305), with its errno when none does."""
+
+import asyncio
+import errno
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+NEXT_ADDRESS_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    address: str
+    seconds: float
+
+
+class DialFault(Exception):
+    """No connection. `os_errno` of the first address that failed, ETIMEDOUT when time ran out."""
+
+    def __init__(self, address: str, os_errno: int) -> None:
+        super().__init__(address, os_errno)
+        self.address = address
+        self.os_errno = os_errno
+
+
+async def dial(
+    addresses: Sequence[str], port: int, timeout_seconds: float, source_address: str | None = None
+) -> Connected:
+    """Connects and closes again. Raises DialFault."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            if len(addresses) == 1:
+                return await _dial_one(addresses[0], port, source_address)
+            return await _dial_any(addresses, port, source_address)
+    except TimeoutError:
+        raise DialFault(addresses[0], errno.ETIMEDOUT) from None
+
+
+async def _dial_any(addresses: Sequence[str], port: int, source_address: str | None) -> Connected:
+    running: set[asyncio.Task[Connected]] = set()
+    waiting = list(addresses)
+    first_fault: DialFault | None = None
+    try:
+        while running or waiting:
+            if waiting:
+                running.add(asyncio.create_task(_dial_one(waiting.pop(0), port, source_address)))
+            patience = NEXT_ADDRESS_SECONDS if waiting else None
+            done, running = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                fault = task.exception()
+                if fault is None:
+                    return task.result()
+                if not isinstance(fault, DialFault):
+                    raise fault
+                first_fault = first_fault or fault
+    finally:
+        for task in running:
+            task.cancel()
+    assert first_fault is not None
+    raise first_fault
+
+
+async def _dial_one(address: str, port: int, source_address: str | None) -> Connected:
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    started = time.perf_counter()
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
+            connection.setblocking(False)
+            if source_address is not None:
+                connection.bind((source_address, 0))
+            await loop.sock_connect(connection, (address, port))
+            return Connected(address, time.perf_counter() - started)
+    except OSError as error:
+        raise DialFault(address, error.errno or 0) from None

@@ -1,0 +1,182 @@
+"""Asking one name server: UDP, again by TCP when the answer does not fit, with a bound on what is outstanding."""
+
+import asyncio
+import random
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from farwatch_prober import dnswire
+from farwatch_prober.outcome import endpoint
+
+MAX_OUTSTANDING = 2000
+RESEND_AFTER_SECONDS = (1.0, 2.0, 4.0)
+QUERIES_PER_SOCKET = 256
+"""Then a socket with another source port takes over, so that forged answers stay hard to place."""
+
+_random = random.SystemRandom()
+
+
+class ServerFault(Exception):
+    """This server gave no usable answer; `busy` when it was never asked because of our own bound."""
+
+    def __init__(self, what: str, *, busy: bool = False, timed_out: bool = False) -> None:
+        super().__init__(what)
+        self.busy = busy
+        self.timed_out = timed_out
+
+
+@dataclass(slots=True)
+class _Question:
+    name: str
+    record_type: int
+    reply: "asyncio.Future[dnswire.Reply]"
+
+
+@dataclass(eq=False)
+class _Socket(asyncio.DatagramProtocol):
+    """One connected UDP socket, so the kernel drops packets from anybody else."""
+
+    questions: dict[int, _Question] = field(default_factory=dict)
+    transport: asyncio.DatagramTransport | None = None
+    used: int = 0
+    retired: bool = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport) or hasattr(transport, "sendto")
+        self.transport = transport  # type: ignore[assignment]  # uvloop's transport is not a subclass
+
+    def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002
+        with suppress(dnswire.BadMessage):
+            question = self.questions.get(dnswire.message_id(data))
+            if question is None or question.reply.done():
+                return
+            question.reply.set_result(dnswire.decode_reply(data, question.name, question.record_type))
+
+    def error_received(self, exc: Exception) -> None:
+        self._fail_all(f"cannot be reached ({_reason(exc)})")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail_all("closed" if exc is None else _reason(exc))
+
+    def _fail_all(self, what: str) -> None:
+        for question in self.questions.values():
+            if not question.reply.done():
+                question.reply.set_exception(ServerFault(what))
+
+    def send(self, message_id: int, name: str, record_type: int) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.sendto(dnswire.encode_query(message_id, name, record_type))
+
+    def release(self, message_id: int) -> None:
+        self.questions.pop(message_id, None)
+        if self.retired and not self.questions:
+            self.close()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class NameServer:
+    """`suspect` when it stayed silent last time: others are asked first until it answers again."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address = address
+        self.port = port
+        self.suspect = False
+        self.answered_ever = False
+        self.outstanding = 0
+        self._socket: _Socket | None = None
+
+    def __repr__(self) -> str:
+        return endpoint(self.address, self.port)
+
+    async def ask(self, name: str, record_type: int, timeout_seconds: float) -> dnswire.Reply:
+        """Its answer, whatever the rcode. Raises ServerFault when none came in time."""
+        if self.outstanding >= MAX_OUTSTANDING:
+            raise ServerFault("has too many unanswered questions of ours", busy=True)
+        self.outstanding += 1
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                reply = await self._ask_udp(name, record_type)
+                if reply.truncated:
+                    reply = await self._ask_tcp(name, record_type)
+        except TimeoutError:
+            self.suspect = True
+            raise ServerFault("did not answer", timed_out=True) from None
+        except ServerFault:
+            self.suspect = True
+            raise
+        except (OSError, EOFError, dnswire.BadMessage) as error:
+            self.suspect = True
+            raise ServerFault(f"cannot be reached ({_reason(error)})") from None
+        finally:
+            self.outstanding -= 1
+        self.suspect = False
+        self.answered_ever = True
+        return reply
+
+    async def _ask_udp(self, name: str, record_type: int) -> dnswire.Reply:
+        loop = asyncio.get_running_loop()
+        socket = await self._open_socket()
+        message_id = _free_id(socket)
+        question = _Question(name, record_type, loop.create_future())
+        socket.questions[message_id] = question
+        resends = []
+        try:
+            socket.send(message_id, name, record_type)
+            resends = [
+                loop.call_later(after, socket.send, message_id, name, record_type) for after in RESEND_AFTER_SECONDS
+            ]
+            return await question.reply
+        finally:
+            for resend in resends:
+                resend.cancel()
+            socket.release(message_id)
+
+    async def _open_socket(self) -> _Socket:
+        socket = self._socket
+        if socket is not None and socket.transport is not None and not socket.transport.is_closing():
+            socket.used += 1
+            if socket.used < QUERIES_PER_SOCKET:
+                return socket
+            self._retire(socket)
+        loop = asyncio.get_running_loop()
+        _, socket = await loop.create_datagram_endpoint(_Socket, remote_addr=(self.address, self.port))
+        if self._socket is not None and not self._socket.retired:
+            self._retire(self._socket)
+        self._socket = socket
+        return socket
+
+    def _retire(self, socket: _Socket) -> None:
+        socket.retired = True
+        if not socket.questions:
+            socket.close()
+
+    async def _ask_tcp(self, name: str, record_type: int) -> dnswire.Reply:
+        reader, writer = await asyncio.open_connection(self.address, self.port)
+        try:
+            query = dnswire.encode_query(_random.randrange(1 << 16), name, record_type)
+            writer.write(len(query).to_bytes(2, "big") + query)
+            length = int.from_bytes(await reader.readexactly(2), "big")
+            wire = await reader.readexactly(length)
+            if dnswire.message_id(wire) != int.from_bytes(query[:2], "big"):
+                raise dnswire.BadMessage("an answer to another question")
+            return dnswire.decode_reply(wire, name, record_type)
+        finally:
+            writer.close()
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _free_id(socket: _Socket) -> int:
+    while (message_id := _random.randrange(1 << 16)) in socket.questions:
+        pass
+    return message_id

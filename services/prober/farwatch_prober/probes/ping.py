@@ -1,0 +1,61 @@
+"""ping: at least one of a few ICMP echo requests comes back."""
+
+from farwatch_events.monitor import PingMonitor
+from farwatch_events.results import ErrorClass, Evidence, Phases
+from farwatch_prober.classify import classify_connect
+from farwatch_prober.context import ProbeContext
+from farwatch_prober.icmp import PingResult
+from farwatch_prober.judge import judge_loss, judge_warnings
+from farwatch_prober.outcome import ProbeOutcome, failed
+
+
+async def probe(spec: PingMonitor, context: ProbeContext) -> ProbeOutcome:
+    addresses, dns_ms = await context.resolve(spec.host, None, spec.ip_family)
+    timeout_seconds = context.require_time()
+    try:
+        result = await _ping_first(addresses, spec.packets, timeout_seconds, context)
+    except OSError as error:
+        error_class, sentence = classify_connect(error.errno or 0, addresses[0], timeout_seconds)
+        return failed(error_class, sentence, phases=Phases(dns_ms=round(dns_ms, 3)), address=addresses[0])
+    return _judged(spec, context, result, dns_ms)
+
+
+async def _ping_first(
+    addresses: tuple[str, ...], packets: int, timeout_seconds: float, context: ProbeContext
+) -> PingResult:
+    """The first address of each family in turn shares the time, so that a dead IPv6 does not hide a live IPv4."""
+    tried = list({":" in address: address for address in reversed(addresses)}.values())[::-1]
+    result = PingResult()
+    for number, address in enumerate(tried):
+        context.address = address
+        share = timeout_seconds / len(tried)
+        try:
+            result = await context.tools.pinger.ping(address, packets, share)
+        except OSError:
+            if number == len(tried) - 1:
+                raise
+            continue
+        if result.received:
+            break
+    return result
+
+
+def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms: float) -> ProbeOutcome:
+    phases = Phases(dns_ms=round(dns_ms, 3))
+    if (silence := judge_loss(result.received, result.sent, context.timeout_seconds, spec.host)) is not None:
+        if result.errors:
+            sentence = f"{context.address} is unreachable: a router on the way says so"
+            return failed(ErrorClass.UNREACHABLE, sentence, phases=phases, address=context.address)
+        return failed(ErrorClass.TIMEOUT, silence, phases=phases, address=context.address)
+    average_ms = sum(result.round_trips) / result.received * 1000
+    latency_ms = round(dns_ms + average_ms, 3)
+    judgement = judge_warnings(latency_ms, spec.degraded_ms)
+    lost = result.sent - result.received
+    return ProbeOutcome(
+        outcome=judgement.outcome,
+        latency_ms=latency_ms,
+        phases=Phases(dns_ms=phases.dns_ms, wait_ms=round(average_ms, 3)),
+        address=context.address,
+        reasons=judgement.reasons,
+        evidence=Evidence(address=context.address, notes=[f"{lost} of {result.sent} packets lost"]) if lost else None,
+    )

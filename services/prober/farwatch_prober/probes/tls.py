@@ -1,0 +1,49 @@
+"""tls: a handshake; the chain, the host name and the dates of the certificate must be good."""
+
+from farwatch_events.monitor import TlsMonitor
+from farwatch_prober import classify, names
+from farwatch_prober.context import ProbeContext
+from farwatch_prober.curl import CurlRequest
+from farwatch_prober.judge import judge_warnings
+from farwatch_prober.outcome import ProbeOutcome, failed
+from farwatch_prober.transfers import Timings, certificate_of, fault_of
+
+
+async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
+    timings = Timings()
+    addresses, dns_ms = await context.resolve(spec.host, spec.port, spec.ip_family)
+    timings.add_dns(dns_ms)
+    name = spec.server_name or spec.host
+    host = name if names.parse_literal(name) else names.to_ascii(name)
+    request = CurlRequest(
+        url=f"https://[{host}]:{spec.port}/" if ":" in host else f"https://{host}:{spec.port}/",
+        host=host,
+        port=spec.port,
+        addresses=addresses,
+        timeout_seconds=context.require_time(),
+        is_tls=True,
+        handshake_only=True,
+    )
+    transfer = await context.tools.curl.perform(request)
+    timings.add_transfer(transfer)
+    context.address = transfer.address or addresses[0]
+    certificate = certificate_of(transfer, context.now_ms)
+    if transfer.code != classify.OK:
+        error_class, sentence = fault_of(request, transfer, context.timeout_seconds)
+        return failed(
+            error_class,
+            sentence,
+            latency_ms=timings.latency(),
+            phases=timings.phases(),
+            address=context.address,
+            certificate=certificate,
+        )
+    judgement = judge_warnings(timings.latency(), spec.degraded_ms, certificate, spec.certificate_warning_days)
+    return ProbeOutcome(
+        outcome=judgement.outcome,
+        latency_ms=timings.latency(),
+        phases=timings.phases(),
+        address=context.address,
+        reasons=judgement.reasons,
+        certificate=certificate,
+    )

@@ -1,0 +1,81 @@
+"""From a finished transfer of libcurl to phases and faults, for the probes that use it. Pure but for its types."""
+
+from dataclasses import dataclass
+
+from farwatch_events.results import Certificate, ErrorClass, Phases
+from farwatch_prober import classify
+from farwatch_prober.certificates import certificate_at
+from farwatch_prober.curl import CurlRequest, Transfer
+from farwatch_prober.outcome import endpoint
+
+
+@dataclass(slots=True)
+class Timings:
+    """Milliseconds of each phase, summed over the hops of a check; None while a phase did not happen."""
+
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    wait_ms: float | None = None
+    transfer_ms: float | None = None
+    latency_ms: float = 0.0
+
+    def add_dns(self, milliseconds: float) -> None:
+        self.dns_ms = _plus(self.dns_ms, milliseconds)
+        self.latency_ms += milliseconds
+
+    def add_transfer(self, transfer: Transfer) -> None:
+        self.latency_ms += transfer.total_seconds * 1000
+        if not transfer.connect_seconds:
+            return
+        self.connect_ms = _plus(self.connect_ms, (transfer.connect_seconds - transfer.resolved_seconds) * 1000)
+        ready = transfer.connect_seconds
+        if transfer.tls_seconds:
+            self.tls_ms = _plus(self.tls_ms, (transfer.tls_seconds - transfer.connect_seconds) * 1000)
+            ready = transfer.tls_seconds
+        if transfer.status:
+            self.wait_ms = _plus(self.wait_ms, (transfer.first_byte_seconds - ready) * 1000)
+            self.transfer_ms = _plus(self.transfer_ms, (transfer.total_seconds - transfer.first_byte_seconds) * 1000)
+
+    def phases(self) -> Phases:
+        return Phases(
+            dns_ms=_rounded(self.dns_ms),
+            connect_ms=_rounded(self.connect_ms),
+            tls_ms=_rounded(self.tls_ms),
+            wait_ms=_rounded(self.wait_ms),
+            transfer_ms=_rounded(self.transfer_ms),
+        )
+
+    def latency(self) -> float:
+        return round(self.latency_ms, 3)
+
+
+def _plus(sum_ms: float | None, more_ms: float) -> float:
+    return (sum_ms or 0.0) + max(0.0, more_ms)
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)
+
+
+def fault_of(request: CurlRequest, transfer: Transfer, timeout_seconds: float) -> tuple[ErrorClass, str]:
+    """`timeout_seconds` is the whole check's, which is what people configured."""
+    return classify.classify_transfer(
+        classify.TransferFault(
+            code=transfer.code,
+            message=transfer.message,
+            os_errno=transfer.os_errno,
+            endpoint=endpoint(transfer.address or request.addresses[0], request.port),
+            host=request.host,
+            is_tls=request.is_tls,
+            connected=transfer.connect_seconds > 0,
+            secured=transfer.tls_seconds > 0,
+            answered=transfer.status > 0,
+            timeout_seconds=timeout_seconds,
+        )
+    )
+
+
+def certificate_of(transfer: Transfer, now_ms: int) -> Certificate | None:
+    facts = transfer.certificate
+    return None if facts is None else certificate_at(facts.not_after_ms, facts.subject, facts.issuer, now_ms)
