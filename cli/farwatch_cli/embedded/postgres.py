@@ -168,7 +168,7 @@ class PostgresServer:
         """initdb into a draft folder that takes the final name at the end, so a half-made cluster is never started."""
         draft = home / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
-        password_file = home / "superuser-password"
+        password_file = home / "initdb-password"
         write_private(password_file, kept_secret(self.folder / "superuser-password") + "\n")
         self._own(password_file)
         argv = [str(programs / "bin" / "initdb"), "-D", str(draft), "-U", SUPERUSER, "--pwfile", str(password_file)]
