@@ -1,0 +1,175 @@
+"""The life of an incident: opened, raised, acknowledged, noted, unsuppressed, resolved."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from farwatch_events.events import (
+    Cause,
+    DomainEvent,
+    HowResolved,
+    IncidentAcknowledged,
+    IncidentNoted,
+    IncidentOpened,
+    IncidentResolved,
+    IncidentSeverityRaised,
+    IncidentUnsuppressed,
+    RegionVote,
+    Severity,
+)
+from farwatch_events.results import ErrorClass, Evidence
+from farwatch_incidents.rules.reasons import lasting
+
+MAINTENANCE = "maintenance"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the timeline. Its number is given when it is stored, in order."""
+
+    at_ms: int
+    kind: str
+    sentence: str
+    actor: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    event: DomainEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """`entries` counts the stored lines of the timeline, `last_ms` is the time of the last: it never runs backwards."""
+
+    incident_id: int
+    monitor_id: int
+    monitor_name: str
+    state: str
+    severity: Severity
+    opened_ms: int
+    reason: str
+    error_class: ErrorClass | None = None
+    error: str | None = None
+    regions: tuple[str, ...] = ()
+    votes: tuple[RegionVote, ...] = ()
+    evidence: Evidence | None = None
+    suppressed: str | None = None
+    acknowledged_ms: int | None = None
+    acknowledged_by: str | None = None
+    resolved_ms: int | None = None
+    how_resolved: HowResolved | None = None
+    entries: int = 0
+    last_ms: int = 0
+
+
+Life = tuple[Incident, DomainEvent, Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found wrong: everything an incident is opened or raised with."""
+
+    severity: Severity
+    reason: str
+    cause: Cause
+    regions: tuple[str, ...]
+    votes: tuple[RegionVote, ...]
+    evidence: Evidence | None = None
+
+
+def open_incident(
+    incident_id: int, monitor_id: int, name: str, found: Finding, suppressed: str | None, now_ms: int
+) -> Life:
+    incident = Incident(
+        incident_id=incident_id,
+        monitor_id=monitor_id,
+        monitor_name=name,
+        state="open",
+        severity=found.severity,
+        opened_ms=now_ms,
+        reason=found.reason,
+        error_class=found.cause.error_class,
+        error=found.cause.error,
+        regions=found.regions,
+        votes=found.votes,
+        evidence=found.evidence,
+        suppressed=suppressed,
+    )
+    event = IncidentOpened(
+        at_ms=now_ms,
+        incident_id=incident_id,
+        monitor_id=monitor_id,
+        monitor_name=name,
+        severity=found.severity,
+        cause=found.cause,
+        regions=list(found.regions),
+        reason=found.reason,
+        votes=list(found.votes),
+        evidence=found.evidence,
+        suppressed=suppressed,
+    )
+    sentence = found.reason if suppressed is None else f"{found.reason}. Nobody is told: {suppressed}"
+    return incident, event, Entry(now_ms, "opened", sentence, event=event)
+
+
+def raise_severity(incident: Incident, found: Finding, now_ms: int) -> Life:
+    raised = replace(
+        incident,
+        severity=found.severity,
+        reason=found.reason,
+        error_class=found.cause.error_class,
+        error=found.cause.error,
+        regions=found.regions,
+        votes=found.votes,
+        evidence=incident.evidence or found.evidence,
+    )
+    event = IncidentSeverityRaised(
+        at_ms=now_ms,
+        incident_id=incident.incident_id,
+        monitor_id=incident.monitor_id,
+        severity=found.severity,
+        cause=found.cause,
+        reason=found.reason,
+        votes=list(found.votes),
+    )
+    return raised, event, Entry(now_ms, "raised", found.reason, event=event)
+
+
+def resolve(incident: Incident, how: HowResolved, reason: str, now_ms: int, actor: str | None = None) -> Life:
+    resolved = replace(incident, state="resolved", resolved_ms=now_ms, how_resolved=how)
+    seconds = max(0, now_ms - incident.opened_ms) // 1000
+    event = IncidentResolved(
+        at_ms=now_ms,
+        incident_id=incident.incident_id,
+        monitor_id=incident.monitor_id,
+        monitor_name=incident.monitor_name,
+        how=how,
+        duration_seconds=seconds,
+        reason=reason,
+        actor=actor,
+        suppressed=incident.suppressed,
+    )
+    return resolved, event, Entry(now_ms, "resolved", f"{reason}. It lasted {lasting(seconds)}", actor, event=event)
+
+
+def acknowledge(incident: Incident, actor: str, now_ms: int) -> Life | None:
+    """None when it is acknowledged already: the first one stands."""
+    if incident.state != "open":
+        return None
+    event = IncidentAcknowledged(
+        at_ms=now_ms, incident_id=incident.incident_id, monitor_id=incident.monitor_id, actor=actor
+    )
+    after = replace(incident, state="acknowledged", acknowledged_ms=now_ms, acknowledged_by=actor)
+    return after, event, Entry(now_ms, "acknowledged", "Acknowledged", actor, event=event)
+
+
+def note(incident: Incident, actor: str, text: str, now_ms: int) -> Life:
+    event = IncidentNoted(
+        at_ms=now_ms, incident_id=incident.incident_id, monitor_id=incident.monitor_id, actor=actor, text=text
+    )
+    return incident, event, Entry(now_ms, "noted", text, actor, event=event)
+
+
+def unsuppress(incident: Incident, now_ms: int) -> Life:
+    reason = f"{incident.suppressed or MAINTENANCE} ended and the monitor is still not up".capitalize()
+    event = IncidentUnsuppressed(
+        at_ms=now_ms, incident_id=incident.incident_id, monitor_id=incident.monitor_id, reason=reason
+    )
+    return replace(incident, suppressed=None), event, Entry(now_ms, "unsuppressed", reason, event=event)

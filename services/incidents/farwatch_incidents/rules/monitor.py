@@ -1,0 +1,373 @@
+"""One monitor: (state, what happened, now) -> (state', events, timeline). Every path ends in `_conclude`."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from farwatch_events.events import (
+    Cause,
+    ConfirmationRequested,
+    DomainEvent,
+    FirstFailure,
+    FirstSuccess,
+    RegionVote,
+    Severity,
+    Verdict,
+    VerdictChanged,
+    VoteChanged,
+)
+from farwatch_events.results import CheckResult
+from farwatch_incidents.rules import incident as incidents
+from farwatch_incidents.rules.config import MonitorConfig
+from farwatch_incidents.rules.flapping import STEADY, Flapping, note_change, reconsider
+from farwatch_incidents.rules.identity import Place
+from farwatch_incidents.rules.incident import Entry, Finding, Incident
+from farwatch_incidents.rules.quorum import Ballot, Ruling, as_votes, collect_ballots, decide_verdict
+from farwatch_incidents.rules.reasons import explain, explain_vote
+from farwatch_incidents.rules.regions import RegionState
+from farwatch_incidents.rules.votes import UNSEEN, Heard, LocalState, hear
+
+CONFIRMATION_PATIENCE_MS = 15_000
+"""After this and the longest check an unanswered confirmation no longer holds the next one back."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorState:
+    """`active_since_ms` is when checking began (created, resumed). `held` is set by a manual resolve: no new incident
+    until the monitor was up once. `is_down` is remembered through times in which nobody could vote."""
+
+    monitor_id: int
+    verdict: Verdict = "pending"
+    since_ms: int = 0
+    reason: str = ""
+    rule: str = ""
+    votes: tuple[RegionVote, ...] = ()
+    is_down: bool = False
+    held: bool = False
+    incident: Incident | None = None
+    flapping: Flapping = STEADY
+    active_since_ms: int = 0
+    local: Mapping[str, LocalState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around one decision. `regions` are those the monitor is checked from, `askable` those that have
+    room for a confirmation, `suppressed` is why nobody would be told (maintenance), None if people would."""
+
+    now_ms: int
+    world: Mapping[str, RegionState]
+    regions: tuple[str, ...]
+    askable: Container[str] = ()
+    next_incident_id: int = 1
+    suppressed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`place` tells what became of the result; `incident` is the one that changed, resolved ones included."""
+
+    state: MonitorState
+    events: tuple[DomainEvent, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    incident: Incident | None = None
+    place: Place = Place.NEWEST
+    asked: tuple[str, ...] = ()
+
+
+class _Draft:
+    """Collects what one decision brings about. Lives for one call."""
+
+    def __init__(self, state: MonitorState, config: MonitorConfig, around: Around) -> None:
+        self.state = state
+        self.config = config
+        self.around = around
+        self.events: list[DomainEvent] = []
+        self.entries: list[Entry] = []
+        self.incident: Incident | None = None
+        self.asked: list[str] = []
+
+    def happen(self, life: incidents.Life) -> None:
+        incident, event, entry = life
+        self.incident = incident
+        self.state = replace(self.state, incident=None if incident.state == "resolved" else incident)
+        self.events.append(event)
+        self.entries.append(entry)
+
+    def done(self, place: Place = Place.NEWEST) -> Decision:
+        incident = self.incident
+        if self.entries and (incident := incident or self.state.incident) is not None:
+            incident, self.entries = _in_order(incident, self.entries)
+            if incident.state != "resolved":
+                self.state = replace(self.state, incident=incident)
+        return Decision(self.state, tuple(self.events), tuple(self.entries), incident, place, tuple(self.asked))
+
+
+def _in_order(incident: Incident, entries: list[Entry]) -> tuple[Incident, list[Entry]]:
+    """Time in a timeline never runs backwards, whatever the clocks did."""
+    last_ms, placed = incident.last_ms, []
+    for entry in entries:
+        last_ms = max(last_ms, entry.at_ms)
+        placed.append(entry if entry.at_ms == last_ms else replace(entry, at_ms=last_ms))
+    return replace(incident, entries=incident.entries + len(placed), last_ms=last_ms), placed
+
+
+def decide_result(
+    state: MonitorState, config: MonitorConfig, region: str, result: CheckResult, around: Around, *, healthy: bool
+) -> Decision:
+    """Takes one result of one region in."""
+    before = state.local.get(region, UNSEEN)
+    heard = hear(before, config, result, healthy=healthy, now_ms=around.now_ms)
+    if heard.place is Place.DROPPED:
+        return Decision(state, place=heard.place)
+    state = replace(state, local={**state.local, region: heard.state})
+    if not heard.counted or region not in around.regions:
+        return Decision(state, place=heard.place)
+    draft = _Draft(state, config, around)
+    _note_vote(draft, region, before, heard.state, result)
+    _conclude(draft, result)
+    _note_moments(draft, region, heard, result)
+    if state.flapping.flag:
+        flapping = reconsider(draft.state.flapping, result.slot_ms, config.interval_ms)
+        draft.state = replace(draft.state, flapping=flapping)
+    return draft.done(heard.place)
+
+
+def review(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
+    """Decides anew without a result: a vote expired, a region fell silent, the configuration changed."""
+    draft = _Draft(state, config, around)
+    if config.enabled:
+        _conclude(draft, None)
+    return draft.done()
+
+
+def acknowledge(state: MonitorState, config: MonitorConfig, around: Around, actor: str) -> Decision:
+    draft = _Draft(state, config, around)
+    if state.incident and (life := incidents.acknowledge(state.incident, actor, around.now_ms)):
+        draft.happen(life)
+    return draft.done()
+
+
+def resolve_by_hand(state: MonitorState, config: MonitorConfig, around: Around, actor: str, text: str = "") -> Decision:
+    """Closes the incident and holds: no new one until the monitor was up once."""
+    draft = _Draft(state, config, around)
+    if state.incident:
+        reason = f"Resolved by hand: {text}" if text else "Resolved by hand"
+        draft.happen(incidents.resolve(state.incident, "manual", reason, around.now_ms, actor))
+        draft.state = replace(draft.state, held=state.verdict != "up")
+    return draft.done()
+
+
+def pause(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
+    return _end(state, config, around, "paused", "Paused")
+
+
+def delete(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
+    return _end(state, config, around, "deleted", "The monitor was deleted")
+
+
+def resume(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
+    """Begins at pending; what was seen before the pause says nothing."""
+    return _end(state, config, around, "paused", "Resumed: waiting for the first result")
+
+
+def _end(
+    state: MonitorState, config: MonitorConfig, around: Around, how: Literal["paused", "deleted"], reason: str
+) -> Decision:
+    """Closes an incident without a recovery, and forgets the votes but not which results were seen."""
+    draft = _Draft(state, config, around)
+    if state.incident:
+        draft.happen(incidents.resolve(state.incident, how, reason, around.now_ms))
+    _change_verdict(draft, Ruling("pending", how, is_down=False), reason, (), around.now_ms)
+    local = {
+        region: LocalState(scheduled=each.scheduled, confirmation=each.confirmation, manual=each.manual)
+        for region, each in state.local.items()
+    }
+    draft.state = replace(draft.state, local=local, is_down=False, held=False, active_since_ms=around.now_ms)
+    return draft.done()
+
+
+def unsuppress(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
+    """Maintenance is over and the incident still open: people are told now."""
+    draft = _Draft(state, config, around)
+    if state.incident and state.incident.suppressed and around.suppressed is None:
+        draft.happen(incidents.unsuppress(state.incident, around.now_ms))
+    return draft.done()
+
+
+def _note_vote(draft: _Draft, region: str, before: LocalState, after: LocalState, result: CheckResult) -> None:
+    if before.vote == after.vote and before.slot_ms:
+        return
+    sentence = explain_vote(region, after)
+    event = VoteChanged(
+        at_ms=draft.around.now_ms,
+        monitor_id=draft.state.monitor_id,
+        region=region,
+        before=before.vote if before.slot_ms else None,
+        after=after.vote,
+        slot_ms=result.slot_ms,
+        reason=sentence,
+        error_class=result.error_class,
+        error=result.error,
+        attempts=result.attempts,
+    )
+    draft.events.append(event)
+    if draft.state.incident:
+        draft.entries.append(_vote_entry(region, after, draft.around.now_ms, event))
+
+
+def _vote_entry(region: str, local: LocalState, at_ms: int, event: DomainEvent | None = None) -> Entry:
+    data = {"region": region, "vote": local.vote, "slot_ms": local.slot_ms}
+    return Entry(at_ms, "vote", explain_vote(region, local), data=data, event=event)
+
+
+def _note_moments(draft: _Draft, region: str, heard: Heard, result: CheckResult) -> None:
+    """First failure and first success, told apart from those that come with down or with the end of an incident."""
+    for moment in heard.moments:
+        if moment == "first_failure":
+            failed = next((each for each in result.tries if each.error_class is not None), None)
+            event: DomainEvent = FirstFailure(
+                at_ms=draft.around.now_ms,
+                monitor_id=draft.state.monitor_id,
+                region=region,
+                slot_ms=result.slot_ms,
+                error_class=failed.error_class if failed else result.error_class,
+                error=failed.error if failed else result.error,
+                confirmed=any(isinstance(e, VerdictChanged) and e.after == "down" for e in draft.events),
+            )
+        else:
+            event = FirstSuccess(
+                at_ms=draft.around.now_ms,
+                monitor_id=draft.state.monitor_id,
+                region=region,
+                slot_ms=result.slot_ms,
+                latency_ms=result.latency_ms,
+                recovered=draft.incident is not None and draft.incident.how_resolved == "recovered",
+            )
+        draft.events.append(event)
+
+
+def _conclude(draft: _Draft, result: CheckResult | None) -> None:
+    """The votes decide, the verdict follows, and the incident follows the verdict."""
+    state, around = draft.state, draft.around
+    ballots = collect_ballots(draft.config, around.regions, state.local, around.world, state.active_since_ms)
+    ruling = decide_verdict(ballots, state.verdict, is_down=state.is_down)
+    if ruling.verdict != state.verdict or ruling.is_down != state.is_down:
+        slot_ms = result.slot_ms if result else max((b.local.slot_ms for b in ballots if b.local), default=0)
+        _change_verdict(draft, ruling, explain(ruling, ballots, state.verdict), as_votes(ballots), slot_ms)
+    _follow_with_incident(draft, ballots)
+    _ask_others(draft, ruling, ballots)
+
+
+def _change_verdict(draft: _Draft, ruling: Ruling, reason: str, votes: tuple[RegionVote, ...], slot_ms: int) -> None:
+    before, now_ms = draft.state, draft.around.now_ms
+    draft.state = replace(before, is_down=ruling.is_down)
+    if ruling.verdict == before.verdict:
+        return
+    draft.state = replace(
+        draft.state,
+        verdict=ruling.verdict,
+        since_ms=now_ms,
+        reason=reason,
+        rule=ruling.rule,
+        votes=votes,
+        held=before.held and ruling.verdict != "up",
+        flapping=_flap(before, ruling.verdict, slot_ms, draft.config.interval_ms),
+    )
+    event = VerdictChanged(
+        at_ms=now_ms,
+        monitor_id=before.monitor_id,
+        before=before.verdict,
+        after=ruling.verdict,
+        slot_ms=slot_ms,
+        rule=ruling.rule,
+        reason=reason,
+        votes=list(votes),
+    )
+    draft.events.append(event)
+    if before.incident and ruling.verdict == "unknown":
+        draft.entries.append(Entry(now_ms, "verdict", reason, event=event))
+
+
+def _flap(before: MonitorState, verdict: Verdict, slot_ms: int, interval_ms: int) -> Flapping:
+    """Only changes between confirmed verdicts count: not knowing is no change of the monitor."""
+    if before.verdict in ("pending", "unknown") or verdict in ("pending", "unknown"):
+        return before.flapping
+    return note_change(before.flapping, slot_ms, interval_ms)
+
+
+def _follow_with_incident(draft: _Draft, ballots: tuple[Ballot, ...]) -> None:
+    state, now_ms = draft.state, draft.around.now_ms
+    if state.verdict == "up" and state.incident:
+        draft.happen(incidents.resolve(state.incident, "recovered", state.reason, now_ms))
+    elif state.verdict == "down" or state.verdict == "degraded":
+        if state.incident is None and not state.held:
+            _open(draft, state.verdict, ballots)
+        elif state.incident and state.verdict == "down" and state.incident.severity == "degraded":
+            draft.happen(incidents.raise_severity(state.incident, _finding(state, "down", ballots), now_ms))
+
+
+def _open(draft: _Draft, severity: Severity, ballots: tuple[Ballot, ...]) -> None:
+    around, state = draft.around, draft.state
+    found = _finding(state, severity, ballots)
+    told = [b for b in ballots if b.local and b.says in ("down", "degraded")]
+    for ballot in sorted(told, key=lambda b: b.local.voted_ms if b.local else 0):
+        if ballot.local:
+            draft.entries.append(_vote_entry(ballot.region, ballot.local, ballot.local.voted_ms))
+    life = incidents.open_incident(
+        around.next_incident_id, state.monitor_id, draft.config.name, found, around.suppressed, around.now_ms
+    )
+    draft.happen(life)
+
+
+def _finding(state: MonitorState, severity: Severity, ballots: tuple[Ballot, ...]) -> Finding:
+    bad = [b for b in ballots if b.local and b.says == "down"]
+    bad = bad or [b for b in ballots if b.local and b.says == "degraded"]
+    first = min((b.local for b in bad if b.local), key=lambda local: local.voted_ms, default=UNSEEN)
+    evidence = first.evidence or next((b.local.evidence for b in bad if b.local and b.local.evidence), None)
+    return Finding(
+        severity=severity,
+        reason=state.reason,
+        cause=Cause(error_class=first.error_class, error=first.error),
+        regions=tuple(ballot.region for ballot in bad),
+        votes=as_votes(ballots),
+        evidence=evidence,
+    )
+
+
+def _ask_others(draft: _Draft, ruling: Ruling, ballots: tuple[Ballot, ...]) -> None:
+    """Short of a quorum, each region that voted up is asked for one try at once; again while its tries fail."""
+    if ruling.verdict in ("down", "unknown"):
+        return
+    failed = [b for b in ballots if b.says == "down" and b.local and b.local.down_slots <= 1]
+    if not failed:
+        return
+    failed_slot_ms = max(b.local.slot_ms for b in failed if b.local)
+    for ballot in ballots:
+        local = ballot.local
+        if ballot.says not in ("up", "degraded") or local is None or ballot.region not in draft.around.askable:
+            continue
+        if _needs_asking(local, failed_slot_ms, draft.config, draft.around.now_ms):
+            _ask(draft, ballot.region, local, failed_slot_ms, failed)
+
+
+def _needs_asking(local: LocalState, failed_slot_ms: int, config: MonitorConfig, now_ms: int) -> bool:
+    if local.asked_slot_ms:
+        return now_ms - local.asked_at_ms > config.max_check_ms + CONFIRMATION_PATIENCE_MS
+    looked_since = local.slot_ms > failed_slot_ms or (local.confirmed and local.slot_ms == failed_slot_ms)
+    return local.is_failing or not looked_since
+
+
+def _ask(draft: _Draft, region: str, local: LocalState, failed_slot_ms: int, failed: list[Ballot]) -> None:
+    asked = replace(local, asked_slot_ms=failed_slot_ms, asked_at_ms=draft.around.now_ms)
+    draft.state = replace(draft.state, local={**draft.state.local, region: asked})
+    draft.asked.append(region)
+    draft.events.append(
+        ConfirmationRequested(
+            at_ms=draft.around.now_ms,
+            monitor_id=draft.state.monitor_id,
+            region=region,
+            failed_slot_ms=failed_slot_ms,
+            reason=f"{region} voted up, but {'; '.join(explain_vote(b.region, b.local) for b in failed if b.local)}",
+        )
+    )
