@@ -19,6 +19,9 @@ _STEADY_SECONDS: Final = 30.0
 _LAST_LINES: Final = 5
 _LOG_BYTES: Final = 5 * 1024 * 1024
 _READY_POLL_SECONDS: Final = 0.02
+_RETURN_SECONDS: Final = 600.0  # recovery after a crash may take PostgreSQL minutes; killing it then starts it anew
+_GUARD_SECONDS: Final = 2.0
+_SILENT_SECONDS: Final = 20.0
 
 Say = Callable[[str], None]
 
@@ -59,7 +62,7 @@ class Output:
             text = line.decode(errors="replace").rstrip()
             self.last.append(text)
             if self._echo is not None:
-                self._echo(text)
+                self._echo(f"{self._path.stem} | {text}")
         if self._file.tell() > _LOG_BYTES:
             self._rotate()
 
@@ -100,15 +103,18 @@ class Child:
         self._is_ready, self._on_ready, self._on_refusal = is_ready, on_ready, on_refusal
         self._output = Output(log, echo)
         self._stopping = False
+        self._returning = False
         self._ended = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._drained: asyncio.Task[None] | None = None
 
     async def start(self, timeout_seconds: float) -> None:
         """Starts it and waits until it is ready; raises StartError. Afterwards it is watched over."""
         await self._launch()
         await self._become_ready(timeout_seconds)
-        self._task = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+        self._tasks.append(asyncio.create_task(self._watch(), name=f"watch {self.name}"))
+        if self._is_ready is not None:
+            self._tasks.append(asyncio.create_task(self._guard(self._is_ready), name=f"guard {self.name}"))
 
     def restart(self) -> None:
         """Ends it so that it comes back with a new command."""
@@ -126,10 +132,9 @@ class Child:
                 self._say(f"{self.name} did not stop within {timeout_seconds:g} s and is killed")
                 self._process().kill()
                 await self._ended.wait()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._drained is not None:
             await self._drained
         self._output.close()
@@ -197,17 +202,32 @@ class Child:
             failures = 1 if time.monotonic() - started > _STEADY_SECONDS else failures + 1
             await self._come_back(message, failures)
 
+    async def _guard(self, is_ready: Callable[[int], Awaitable[bool]]) -> None:
+        """Ends a process that runs but no longer answers: a full disk leaves NATS so even when space returns."""
+        answered = time.monotonic()
+        while True:
+            await asyncio.sleep(_GUARD_SECONDS)
+            if self._returning or self._ended.is_set() or await is_ready(self._process().pid):
+                answered = time.monotonic()
+            elif time.monotonic() - answered > _SILENT_SECONDS:
+                self._say(f"{self.name} has not answered for {_SILENT_SECONDS:g} s and is killed")
+                self._process().kill()
+                answered = time.monotonic()
+
     async def _come_back(self, message: str, failures: int) -> None:
         pause = pause_before_restart(failures)
         self._say(f"{message}\n  starting {self.name} again in {pause:g} s")
         await asyncio.sleep(pause)
+        self._returning = True
         try:
             await self._launch()
-            await self._become_ready(60.0)
+            await self._become_ready(_RETURN_SECONDS)
         except (StartError, OSError) as error:
             self._say(f"{self.name}: {error}")
             if self._is_running():
                 self._process().kill()
+        finally:
+            self._returning = False
 
     async def _end_message(self) -> str:
         if self._drained is not None:

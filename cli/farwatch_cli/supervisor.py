@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import httpx
 
 from farwatch_cli.child import Child
@@ -23,8 +24,10 @@ from farwatch_cli.processes import Command, StartError, try_lock
 from farwatch_cli.settings import UpSettings
 from farwatch_runtime.secrets import generate_key_file
 from farwatch_runtime.settings import read_variable
+from farwatch_store.errors import StoreError
+from farwatch_store.revision import CURRENT_REVISION, read_revision
 
-_SERVER_START_SECONDS: Final = 60.0
+_SERVER_START_SECONDS: Final = 300.0
 _READY_SECONDS: Final = 90.0
 _SERVICES_STOP_SECONDS: Final = 6.0
 _NATS_STOP_SECONDS: Final = 1.0
@@ -123,11 +126,10 @@ class Supervisor:
     async def _start_servers(self) -> dict[str, str]:
         """Starts what the environment does not name, and returns the environment with both."""
         environ = {**self._environ, "FARWATCH_HOST": self._settings.host, "FARWATCH_PORT": str(self._port)}
-        starting = []
-        if read_variable("FARWATCH_NATS_URL", environ) is None:
-            starting.append(self._start_nats())
-        if read_variable("FARWATCH_DATABASE_URL", environ) is None:
-            starting.append(self._start_postgres())
+        own_nats = read_variable("FARWATCH_NATS_URL", environ) is None
+        own_postgres = read_variable("FARWATCH_DATABASE_URL", environ) is None
+        starting = [self._start_nats()] if own_nats else []
+        starting += [self._start_postgres()] if own_postgres else []
         await asyncio.gather(*starting)
         if self._nats_url:
             environ["FARWATCH_NATS_URL"] = self._nats_url
@@ -175,11 +177,12 @@ class Supervisor:
                 service.restart()
 
     async def _migrate(self, environ: Mapping[str, str]) -> None:
-        from farwatch_store.errors import StoreError
-        from farwatch_store.migrate import migrate
-
+        url = read_variable("FARWATCH_DATABASE_URL", environ) or ""
         try:
-            await migrate(read_variable("FARWATCH_DATABASE_URL", environ) or "")
+            if not await _is_current(url):
+                from farwatch_store.migrate import migrate  # half a second that most starts need not spend
+
+                await migrate(url)
         except StoreError as error:
             raise StartError(f"the database cannot be brought up to date: {error}") from None
 
@@ -196,7 +199,9 @@ class Supervisor:
 
     def _service(self, plan: ServicePlan) -> Child:
         def prepare() -> Command:
-            return Command(plan.name, plan.argv, plan.environ | self._access(plan), Path.cwd())
+            return Command(
+                plan.name, plan.argv, plan.environ | self._access(plan) | {"PYTHONUNBUFFERED": "1"}, Path.cwd()
+            )
 
         return Child(plan.name, prepare, self._log(plan.name), say, on_refusal=self._on_refusal, echo=self._echo)
 
@@ -249,6 +254,18 @@ class Supervisor:
 
     def _setup_link_file(self) -> Path:
         return self._folder / "setup-link"
+
+
+async def _is_current(url: str) -> bool:
+    """False too when the server does not answer yet: the migration waits for it."""
+    try:
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(url, timeout=5)
+        try:
+            return await read_revision(connection) == CURRENT_REVISION
+        finally:
+            await connection.close(timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
 
 
 async def _answers(url: str) -> bool:
