@@ -149,7 +149,7 @@ class Bus:
         return self._keep(Reader(self._link, stream, start_sequence, credit))
 
     def lease(self, name: str, holder: str, ttl_seconds: float = 2.0) -> Lease:
-        """`holder` must differ between processes, even on one machine. `ttl_seconds` at most the bucket's 2 s."""
+        """`holder` must differ between processes, even on one machine. `ttl_seconds` is 2 at most."""
         return self._keep(Lease(self._link, name, holder, ttl_seconds))
 
     async def api(

@@ -15,6 +15,10 @@ class BusTimeout(BusError):
     """No answer in time. Whether the request was carried out is not known."""
 
 
+class ConnectionLost(BusTimeout):
+    """The connection broke while an answer was awaited, or was not there in time."""
+
+
 class NoResponders(BusError):
     """Nobody listens on the subject."""
 

@@ -15,6 +15,8 @@ from farwatch_bus.errors import BusError, StreamError
 from farwatch_bus.link import Link
 from farwatch_events.subjects import LEASES_BUCKET
 
+LEASE_TTL_SECONDS = 2.0
+"""Age at which the bucket forgets a value, the same for all its leases."""
 RENEWALS_PER_TTL = 4
 TRIES_PER_TTL = 8
 MESSAGE_NOT_FOUND = 10037
@@ -26,6 +28,8 @@ class Lease:
     """Made by `Bus.lease`. After `acquire` said True it renews itself until `release` or until it is lost."""
 
     def __init__(self, link: Link, name: str, holder: str, ttl_seconds: float) -> None:
+        if not 0 < ttl_seconds <= LEASE_TTL_SECONDS:
+            raise ValueError(f"a lease of {ttl_seconds:g} s outlives the bucket's {LEASE_TTL_SECONDS:g} s")
         self._link = link
         self.name = name
         self._holder = holder.encode()
@@ -36,6 +40,7 @@ class Lease:
         self._lost.set()
         self._taken = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
 
     @property
     def held(self) -> bool:
@@ -82,9 +87,12 @@ class Lease:
         """Leave it to the next at once instead of after its age."""
         held = self.held
         self._lose()
-        if held:
+        if not held:
+            return
+        # A renewal that was on its way may have moved the revision.
+        if not await self._write(b"", self._revision) and await self._is_mine():
             await self._write(b"", self._revision)
-            log.info("lease_released", lease=self.name)
+        log.info("lease_released", lease=self.name)
 
     async def close(self) -> None:
         await self.release()
@@ -93,14 +101,27 @@ class Lease:
         while self.held:
             await asyncio.sleep(self._ttl_seconds / RENEWALS_PER_TTL)
             if not await self._write(self._holder, self._revision) and not await self._is_mine():
-                break
-        log.warning("lease_lost", lease=self.name)
-        self._lost.set()
-        self._taken.clear()
+                self._expire()
+
+    def _extend(self, until: float) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._held_until = until
+        self._expiry = asyncio.get_running_loop().call_later(until - time.monotonic(), self._expire)
+
+    def _expire(self) -> None:
+        if not self._lost.is_set():
+            log.warning("lease_lost", lease=self.name)
+        self._forget()
 
     def _lose(self) -> None:
-        if self._keeper is not None and self._keeper is not asyncio.current_task():
+        if self._keeper is not None:
             self._keeper.cancel()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
         self._held_until = 0.0
         self._lost.set()
         self._taken.clear()
@@ -145,7 +166,7 @@ class Lease:
             return False
         self._revision = answer["seq"]
         if value:
-            self._held_until = sent_at + self._ttl_seconds
+            self._extend(sent_at + self._ttl_seconds)
         return True
 
     @property

@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from farwatch_bus.errors import BusClosed, BusTimeout, MessageTooLarge, NoResponders, StreamError
+from farwatch_bus.errors import BusClosed, BusTimeout, ConnectionLost, MessageTooLarge, NoResponders, StreamError
 
 CONNECT_TIMEOUT_SECONDS = 2
 RECONNECT_WAIT_SECONDS = 0.25
@@ -106,6 +106,7 @@ class Link:
         self._watcher: asyncio.Task[None] | None = None
         self._down_since = self._last_attempt = time.monotonic()
         self._last_logged: dict[str, float] = {}
+        self._asking: set[asyncio.Timeout] = set()
 
     @property
     def connected(self) -> bool:
@@ -193,27 +194,48 @@ class Link:
     async def request(
         self, subject: str, data: bytes, timeout_seconds: float, headers: dict[str, str] | None = None
     ) -> Msg:
-        """Waits for the connection first, within the same time, so that no stale request waits in a buffer."""
-        due = time.monotonic() + timeout_seconds
+        """Waits for the connection first, within the same time, so that no stale request waits in a buffer.
+
+        Raises NoResponders, MessageTooLarge, BusTimeout, and ConnectionLost at once when the server goes.
+        """
+        due = asyncio.get_running_loop().time() + timeout_seconds
         if not self.connected and not await self.wait_connected(timeout_seconds):
-            raise BusTimeout(f"{subject}: not connected to NATS")
+            raise ConnectionLost(f"{subject}: not connected to NATS")
+        client, scope = self._client, asyncio.timeout_at(due)
+        self._asking.add(scope)
         try:
-            return await self._client.request(subject, data, max(0.001, due - time.monotonic()), headers=headers)
+            async with scope:
+                # The longer time of nats-py never comes to pass.
+                return await client.request(subject, data, timeout_seconds + 60, headers=headers)
+        except TimeoutError:
+            if client is self._client and self.connected:
+                raise BusTimeout(f"{subject}: no answer within {timeout_seconds:g} s") from None
+            raise ConnectionLost(f"{subject}: the connection to NATS was lost") from None
         except nats.errors.NoRespondersError:
             raise NoResponders(f"{subject}: nobody answers") from None
-        except nats.errors.TimeoutError:
-            raise BusTimeout(f"{subject}: no answer within {timeout_seconds:g} s") from None
         except nats.errors.MaxPayloadError:
             raise MessageTooLarge(len(data)) from None
         except LOST:
-            raise BusTimeout(f"{subject}: the connection to NATS was lost") from None
+            raise ConnectionLost(f"{subject}: the connection to NATS was lost") from None
+        finally:
+            self._asking.discard(scope)
 
     async def api(
         self, verb: str, payload: object = None, timeout_seconds: float = API_TIMEOUT_SECONDS
     ) -> dict[str, Any]:
-        """Ask JetStream's API, such as `STREAM.INFO.EVENTS`. Raises StreamError, NoResponders or BusTimeout."""
+        """Ask JetStream's API, such as `STREAM.INFO.EVENTS`. Raises StreamError, NoResponders or BusTimeout.
+
+        Asks again when the server goes away meanwhile, which every verb we use bears.
+        """
         data = b"" if payload is None else json.dumps(payload).encode()
-        reply = await self.request(f"{self.address.api_prefix()}.{verb}", data, timeout_seconds)
+        due = time.monotonic() + timeout_seconds
+        while True:
+            try:
+                reply = await self.request(f"{self.address.api_prefix()}.{verb}", data, due - time.monotonic())
+                break
+            except ConnectionLost:
+                if time.monotonic() >= due:
+                    raise
         answer: dict[str, Any] = json.loads(reply.data)
         if error := answer.get("error"):
             raise StreamError(error.get("description", ""), error.get("code", 0), error.get("err_code", 0))
@@ -272,6 +294,13 @@ class Link:
             await self._discard(self._client)
             await self._connect()
 
+    def _give_up_asking(self) -> None:
+        """The answers will not come: end the waiting now instead of at its time."""
+        now = asyncio.get_running_loop().time()
+        for scope in list(self._asking):
+            if not scope.expired():
+                scope.reschedule(now)
+
     async def _discard(self, client: Client) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
@@ -282,6 +311,7 @@ class Link:
     async def _on_disconnected(self) -> None:
         self._up.clear()
         self._down_since = time.monotonic()
+        self._give_up_asking()
         if not self._closing:
             log.warning("bus_disconnected")
 

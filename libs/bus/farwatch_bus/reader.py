@@ -128,7 +128,7 @@ class Reader:
 
     def _on_message(self, raw: Msg) -> None:
         delivery = parse_delivery(raw.reply)
-        if delivery is None or delivery.consumer != self._consumer:
+        if delivery is None or delivery.consumer != self._consumer or self._gap is not None:
             return
         if delivery.sequence != self._next:
             self._on_jump(delivery.sequence)

@@ -1,5 +1,6 @@
 """The streams, consumers and the bucket of Farwatch (DESIGN.md 4), with the bounds whose sum the server must allow."""
 
+from farwatch_bus.leases import LEASE_TTL_SECONDS
 from farwatch_bus.streams import Api, ConsumerSpec, StreamSpec, delete_stream, ensure_consumer, ensure_stream
 from farwatch_events import subjects
 
@@ -9,7 +10,6 @@ RESULTS_BYTES = 256 * MEGABYTE
 EVENTS_BYTES = 256 * MEGABYTE
 EVENTS_DAYS = 7
 LEASES_BYTES = 1 * MEGABYTE
-LEASE_TTL_SECONDS = 2.0
 ACK_WAIT_SECONDS = 10.0
 MAX_ACK_PENDING = 20_000
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from farwatch_bus import Bus, BusError, BusTimeout, Message, NoResponders, RemoteFailure
+from farwatch_bus import Bus, BusError, BusTimeout, ConnectionLost, Message, NoResponders, RemoteFailure
 from tests.support.servers import NatsProcess
 from tests.support.waiting import eventually
 
@@ -101,6 +101,19 @@ async def test_message_too_large_is_an_error_not_a_dead_connection(bus: Bus) -> 
     with pytest.raises(BusError, match="more than the server takes"):
         await bus.request("live.test", b"x" * (2 * 1024 * 1024), 1)
     assert bus.connected
+
+
+async def test_request_in_flight_ends_when_the_server_dies(bus: Bus, nats_server: NatsProcess) -> None:
+    async def never(_: bytes) -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    await bus.respond("cmd.test.never", never)
+    asking = asyncio.create_task(bus.request("cmd.test.never", b"", 30))
+    await asyncio.sleep(0.1)
+    nats_server.kill()
+    with pytest.raises(ConnectionLost):
+        await asyncio.wait_for(asking, 2)
 
 
 async def test_across_a_crash_of_the_server(bus: Bus, nats_server: NatsProcess) -> None:
