@@ -1,0 +1,84 @@
+"""Reading the configuration and keeping the epoch, in PostgreSQL."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import asyncpg
+
+from farwatch_events.events import EpochStarted, EventMeta, SlotsParked
+from farwatch_scheduler.catalogue import Row
+from farwatch_store import Connection, Database, append
+
+_META = EventMeta(actor="scheduler")
+_STREAM = "schedule"
+_SAVE_SECONDS = 2.0
+
+_COLUMNS = "id, config_version, type, enabled, deleted_at is not null as deleted, spec"
+
+_BY_ID = f"select {_COLUMNS} from config.monitors where id = any($1::bigint[])"  # noqa: S608
+
+_VERSIONS = """
+    select id, config_version from config.monitors where deleted_at is null and enabled and type <> 'push'
+"""
+
+_REGIONS = "select name from config.regions where enabled"
+
+_TAKE_EPOCH = """
+    update schedule.epoch set epoch = epoch + 1, holder = $1, taken_at = now() returning epoch, checkpoint_ms
+"""
+
+_SAVE_CHECKPOINT = "update schedule.epoch set checkpoint_ms = $1 where epoch = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """`checkpoint_ms` is where the scheduler before got to, 0 when there was none."""
+
+    number: int
+    checkpoint_ms: int
+
+
+async def read_monitors(connection: Connection, monitor_ids: Collection[int]) -> list[Row]:
+    """The rows of these monitors, whatever their condition; deleted ones are rows too."""
+    return [_row(record) for record in await connection.fetch(_BY_ID, list(monitor_ids))]
+
+
+async def read_versions(connection: Connection) -> dict[int, int]:
+    """Configuration version of every monitor that is to be checked."""
+    return {record["id"]: record["config_version"] for record in await connection.fetch(_VERSIONS)}
+
+
+async def read_enabled_regions(connection: Connection) -> list[str]:
+    return [record["name"] for record in await connection.fetch(_REGIONS)]
+
+
+async def take_epoch(db: Database, holder: str, reason: str, at_ms: int) -> Epoch:
+    """The next epoch is ours: whoever had the last one finds out at its next checkpoint."""
+    async with db.transaction() as connection:
+        record = await connection.fetchrow(_TAKE_EPOCH, holder)
+        assert record is not None, "schedule.epoch has lost its row"
+        event = EpochStarted(at_ms=at_ms, epoch=record["epoch"], holder=holder, reason=reason)
+        await append(connection, _STREAM, [event], _META, None)
+    return Epoch(record["epoch"], record["checkpoint_ms"])
+
+
+async def save_checkpoint(db: Database, epoch: int, checkpoint_ms: int) -> bool:
+    """False when the epoch is no longer ours."""
+    async with db.connection(_SAVE_SECONDS) as connection:
+        return await connection.execute(_SAVE_CHECKPOINT, checkpoint_ms, epoch) == "UPDATE 1"
+
+
+async def record_parked(db: Database, at_ms: int, ahead_ms: int) -> None:
+    async with db.transaction() as connection:
+        await append(connection, _STREAM, [SlotsParked(at_ms=at_ms, ahead_ms=ahead_ms)], _META, None)
+
+
+def _row(record: "asyncpg.Record") -> Row:
+    return Row(
+        monitor_id=record["id"],
+        config_version=record["config_version"],
+        type=record["type"],
+        enabled=record["enabled"],
+        deleted=record["deleted"],
+        spec=record["spec"],
+    )
