@@ -27,6 +27,7 @@ class MonitorFacts:
     type: str
     target: str
     channels: tuple[int, ...] = ()
+    tags: frozenset[str] = frozenset()
     enabled: bool = True
     deleted: bool = False
 

@@ -10,26 +10,6 @@ GIVE_UP_AFTER_SECONDS = 24 * 3600.0
 SHORTEST_DELAY_SECONDS = 0.5
 
 
-class DeliveryError(Exception):
-    """A message was not delivered. `answer` is what the service said, without secrets, for the trail."""
-
-    def __init__(
-        self,
-        error: str,
-        *,
-        permanent: bool,
-        retry_after_seconds: float | None = None,
-        request: str = "",
-        answer: str = "",
-    ) -> None:
-        super().__init__(error)
-        self.error = error
-        self.permanent = permanent
-        self.retry_after_seconds = retry_after_seconds
-        self.request = request
-        self.answer = answer
-
-
 @dataclass(frozen=True, slots=True)
 class RetryAt:
     at_ms: int

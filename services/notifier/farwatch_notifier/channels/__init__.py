@@ -1,0 +1,1 @@
+"""One module a channel type; `farwatch_notifier.registry` lists them."""

@@ -1,0 +1,89 @@
+"""Slack: blocks with a fallback text through an incoming webhook.
+
+What others wrote goes into plain_text objects, which Slack neither formats nor searches for mentions; the fallback
+text and links escape &, < and >, as Slack's documentation asks. Limits are those of its Block Kit reference.
+"""
+
+import json
+from typing import Any
+
+from farwatch_events.channels import SlackConfig
+from farwatch_notifier.message import Alert
+from farwatch_notifier.outbound import HttpCall, Outbound, show_host_only
+from farwatch_notifier.outcome import Sent
+from farwatch_notifier.text import cut, lines, one_line, say_time
+
+HEADER_LIMIT = 150
+SECTION_LIMIT = 3000
+FIELD_LIMIT = 2000
+FALLBACK_LIMIT = 3000
+
+
+def escape(text: str, limit: int) -> str:
+    """For mrkdwn and fallback texts. Cut before an entity splits; @names are not linked without <>."""
+    shown = one_line(text, limit)
+    while len(escaped := shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) > limit:
+        shown = cut(shown, len(shown) - max(1, (len(escaped) - limit) // 5))
+    return escaped
+
+
+def render(alert: Alert) -> dict[str, Any]:
+    """The body for Slack's webhook."""
+    headline = f"{alert.symbol} {alert.title}"
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": _plain(headline, HEADER_LIMIT)},
+        {"type": "section", "text": _plain(alert.sentence, SECTION_LIMIT)},
+    ]
+    blocks += [
+        {"type": "section", "fields": [_label(name), _plain(value, FIELD_LIMIT)]} for name, value in _rows(alert)
+    ]
+    if alert.answered_excerpt:
+        blocks.append({"type": "section", "text": _plain_lines(alert.answered_excerpt, SECTION_LIMIT)})
+    blocks.append({"type": "context", "elements": [_footer(alert)]})
+    return {"text": escape(f"{headline}: {alert.sentence}", FALLBACK_LIMIT), "blocks": blocks}
+
+
+def _rows(alert: Alert) -> list[tuple[str, str]]:
+    found = [
+        ("Target", alert.target),
+        ("Since", "" if alert.since_ms is None else say_time(alert.since_ms)),
+        ("Duration", alert.duration or ""),
+        ("Regions", ", ".join(alert.regions)),
+        ("Cause", alert.error or ""),
+        ("Why", alert.reason),
+        ("Answered", alert.answered_status),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def _plain(text: str, limit: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": one_line(text, limit) or "–", "emoji": False}
+
+
+def _plain_lines(text: str, limit: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": lines(text, limit) or "–", "emoji": False}
+
+
+def _label(name: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": f"*{name}*"}
+
+
+def _footer(alert: Alert) -> dict[str, Any]:
+    if alert.link is None:
+        return {"type": "mrkdwn", "text": "Farwatch"}
+    words = f"Open incident {alert.incident_id}" if alert.incident_id else "Open Farwatch"
+    address = alert.link.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
+    return {"type": "mrkdwn", "text": f"<{address}|{words}>"}
+
+
+async def send(config: SlackConfig, alert: Alert, dedup_key: str, outbound: Outbound) -> Sent:
+    call = HttpCall(
+        method="POST",
+        url=config.webhook_url,
+        shown_url=show_host_only(config.webhook_url),
+        headers={"Content-Type": "application/json", "webhook-id": dedup_key},
+        body=json.dumps(render(alert), ensure_ascii=False).encode(),
+        secrets=(config.webhook_url,),
+        rendered=f"{alert.symbol} {alert.title}\n{alert.sentence}",
+    )
+    return await outbound.deliver(call)

@@ -1,0 +1,169 @@
+"""Deliveries in PostgreSQL: what is due, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from farwatch_events.events import DeliveryFailed, EventMeta
+from farwatch_store import Connection, Database, append
+
+_DUE_CHANNELS = """
+    select distinct channel_id from alerting.deliveries
+    where state = 'pending' and next_attempt_at <= to_timestamp($1::double precision / 1000)
+"""
+
+# The first of each thread only: a later message of a thread waits until the earlier ones are done.
+_TAKE = """
+    select d.id, d.channel_id, d.moment, d.dedup_key, d.thread, d.attempts, d.message,
+           extract(epoch from d.give_up_at) * 1000 as give_up_ms, extract(epoch from d.created_at) * 1000 as created_ms
+    from alerting.deliveries d
+    where d.channel_id = $1 and d.state = 'pending'
+      and d.next_attempt_at <= to_timestamp($2::double precision / 1000)
+      and not exists (
+          select from alerting.deliveries e
+          where e.channel_id = d.channel_id and e.thread = d.thread and e.state = 'pending' and e.id < d.id
+      )
+    order by d.id limit $3
+"""
+
+_CHANNEL = (
+    "select id, name, type, enabled, config, deleted_at is not null as deleted from config.channels where id = $1"
+)
+
+# Attempt and state in one statement. Guarded by the number of attempts: whoever comes second changes nothing.
+_MARK = """
+    with marked as (
+        update alerting.deliveries
+        set state = $2, attempts = $3, answer = $4, error = $5,
+            next_attempt_at = coalesce(to_timestamp($6::double precision / 1000), next_attempt_at),
+            delivered_at = case when $2 = 'delivered' then to_timestamp($7::double precision / 1000) end
+        where id = $1 and state = 'pending' and attempts = $3 - 1
+        returning id
+    )
+    insert into alerting.delivery_attempts (delivery_id, attempt, at, ok, request, answer, error, duration_ms)
+    select id, $3, to_timestamp($7::double precision / 1000), $2 = 'delivered', $8, $4, $5, $9 from marked
+    on conflict do nothing
+    returning delivery_id
+"""
+
+_DROP = "update alerting.deliveries set state = 'suppressed', reason = $2 where id = $1 and state = 'pending'"
+
+_EXPIRE = "update alerting.deliveries set state = 'failed', error = $2 where id = $1 and state = 'pending' returning id"
+
+# A rate limit is about the channel, not about the one message that met it.
+_HOLD_CHANNEL = """
+    update alerting.deliveries set next_attempt_at = to_timestamp($2::double precision / 1000)
+    where channel_id = $1 and state = 'pending' and next_attempt_at < to_timestamp($2::double precision / 1000)
+"""
+
+_PENDING = "select count(*) from alerting.deliveries where state = 'pending'"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery whose turn has come; `attempts` were made already."""
+
+    id: int
+    channel_id: int
+    moment: str
+    dedup_key: str
+    thread: str
+    attempts: int
+    message: Mapping[str, Any]
+    give_up_ms: int
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A channel as stored: secrets in `config` are encrypted."""
+
+    id: int
+    name: str
+    type: str
+    enabled: bool
+    deleted: bool
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended. `next_ms` is set when it will be tried again."""
+
+    state: str
+    at_ms: int
+    duration_ms: float
+    request: str
+    answer: str
+    error: str | None = None
+    next_ms: int | None = None
+
+
+async def due_channels(db: Database, now_ms: int) -> list[int]:
+    async with db.connection() as connection:
+        return [row["channel_id"] for row in await connection.fetch(_DUE_CHANNELS, now_ms)]
+
+
+async def take_due(db: Database, channel_id: int, now_ms: int, limit: int) -> list[Due]:
+    """At most `limit` deliveries, no two of one thread."""
+    async with db.connection() as connection:
+        rows = await connection.fetch(_TAKE, channel_id, now_ms, limit)
+    return [_due(dict(row)) for row in rows]
+
+
+def _due(row: dict[str, Any]) -> Due:
+    return Due(**{**row, "give_up_ms": int(row["give_up_ms"]), "created_ms": int(row["created_ms"])})
+
+
+async def read_channel(db: Database, channel_id: int) -> ChannelRow | None:
+    async with db.connection() as connection:
+        row = await connection.fetchrow(_CHANNEL, channel_id)
+    return None if row is None else ChannelRow(**dict(row))
+
+
+async def mark(db: Database, due: Due, attempt: Attempt) -> bool:
+    """Records an attempt. False when the delivery was dealt with by somebody else meanwhile."""
+    async with db.transaction() as connection:
+        marked = await connection.fetchval(
+            _MARK,
+            due.id,
+            attempt.state,
+            due.attempts + 1,
+            attempt.answer,
+            attempt.error,
+            attempt.next_ms,
+            attempt.at_ms,
+            attempt.request,
+            attempt.duration_ms,
+        )
+        if marked is not None and attempt.state == "failed":
+            await _report_failure(connection, due, attempt.error or "", attempt.at_ms)
+    return marked is not None
+
+
+async def expire(db: Database, due: Due, error: str, now_ms: int) -> None:
+    """Ends a delivery whose time was over before it could be tried."""
+    async with db.transaction() as connection:
+        if await connection.fetchval(_EXPIRE, due.id, error) is not None:
+            await _report_failure(connection, due, error, now_ms)
+
+
+async def drop(db: Database, due: Due, reason: str) -> None:
+    async with db.connection() as connection:
+        await connection.execute(_DROP, due.id, reason)
+
+
+async def hold_channel(db: Database, channel_id: int, until_ms: int) -> None:
+    async with db.connection() as connection:
+        await connection.execute(_HOLD_CHANNEL, channel_id, until_ms)
+
+
+async def count_pending(db: Database) -> int:
+    async with db.connection() as connection:
+        return int(await connection.fetchval(_PENDING))
+
+
+async def _report_failure(connection: Connection, due: Due, error: str, at_ms: int) -> None:
+    event = DeliveryFailed(at_ms=at_ms, channel_id=due.channel_id, delivery_id=due.id, moment=due.moment, error=error)
+    meta = EventMeta(actor="notifier", cause=due.dedup_key)
+    await append(connection, event.stream, [event], meta, None)

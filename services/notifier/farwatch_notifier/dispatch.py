@@ -1,0 +1,202 @@
+"""Sending what is due: a worker a channel, so that one slow channel never delays another."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from farwatch_notifier import deliveries
+from farwatch_notifier.deliveries import Attempt, ChannelRow, Due
+from farwatch_notifier.locks import ChannelLocks
+from farwatch_notifier.message import Alert
+from farwatch_notifier.metrics import Metrics
+from farwatch_notifier.outcome import DeliveryError
+from farwatch_notifier.retry import RetryAt, decide_retry
+from farwatch_notifier.sending import Sender
+from farwatch_store import Database, StoreUnavailable
+
+POLL_SECONDS = 1.0
+COUNT_EVERY_SECONDS = 15.0
+WORKERS_MAX = 256
+BATCH = 32
+AT_ONCE = 4
+"""Messages on their way to one channel at the same time, each of another thread."""
+STOP_GRACE_SECONDS = 5.0
+MARK_RETRY_SECONDS = 0.5
+
+log = structlog.get_logger("farwatch_notifier")
+
+
+class Dispatcher:
+    """Finds channels with something due and runs one worker for each that no other notifier serves."""
+
+    def __init__(
+        self, db: Database, sender: Sender, metrics: Metrics, now: Callable[[], int], draw: Callable[[], float]
+    ) -> None:
+        self._db = db
+        self._metrics = metrics
+        self._now = now
+        self._news = asyncio.Event()
+        self._locks = ChannelLocks(db, self._news.set)
+        self._delivery = Delivery(db, sender, metrics, now, draw)
+        self._workers: dict[int, asyncio.Task[None]] = {}
+        self._counted_at = 0.0
+
+    async def run(self, stop: asyncio.Event, progress: Callable[[], None]) -> None:
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._news.clear()
+                await self._look()
+                progress()
+                await self._pause(stopping)
+        finally:
+            stopping.cancel()
+            await self._finish()
+
+    async def _pause(self, stopping: "asyncio.Task[bool]") -> None:
+        news = asyncio.create_task(self._news.wait())
+        await asyncio.wait({stopping, news}, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        news.cancel()
+
+    async def _look(self) -> None:
+        try:
+            await self._locks.ensure_connected()
+            for channel_id in await deliveries.due_channels(self._db, self._now()):
+                await self._start_worker(channel_id)
+            await self._count()
+        except StoreUnavailable as error:
+            log.warning("deliveries_unreadable", error=str(error))
+
+    async def _start_worker(self, channel_id: int) -> None:
+        if channel_id in self._workers or len(self._workers) >= WORKERS_MAX:
+            return
+        if not await self._locks.take(channel_id):
+            return
+        task = asyncio.create_task(self._work(channel_id), name=f"channel-{channel_id}")
+        self._workers[channel_id] = task
+        self._metrics.busy_channels.set(len(self._workers))
+
+    async def _work(self, channel_id: int) -> None:
+        try:
+            while self._locks.holds(channel_id) and await self._send_batch(channel_id):
+                pass
+        except StoreUnavailable as error:
+            log.warning("channel_interrupted", channel=channel_id, error=str(error))
+        except Exception:
+            log.exception("channel_worker_failed", channel=channel_id)
+            await asyncio.sleep(POLL_SECONDS)
+        finally:
+            await self._locks.give(channel_id)
+            del self._workers[channel_id]
+            self._metrics.busy_channels.set(len(self._workers))
+
+    async def _send_batch(self, channel_id: int) -> bool:
+        """True when there may be more to do at once."""
+        due = await deliveries.take_due(self._db, channel_id, self._now(), BATCH)
+        channel = await deliveries.read_channel(self._db, channel_id) if due else None
+        if not due:
+            return False
+        lanes, held = asyncio.Semaphore(AT_ONCE), asyncio.Event()
+
+        async def send_one(each: Due) -> None:
+            async with lanes:
+                if self._locks.holds(channel_id) and not held.is_set():
+                    until_ms = await self._delivery.deliver(channel, each)
+                    if until_ms is not None:
+                        held.set()
+                        await deliveries.hold_channel(self._db, channel_id, until_ms)
+
+        async with asyncio.TaskGroup() as group:
+            for each in due:
+                group.create_task(send_one(each))
+        return True
+
+    async def _count(self) -> None:
+        if time.monotonic() - self._counted_at >= COUNT_EVERY_SECONDS:
+            self._counted_at = time.monotonic()
+            self._metrics.pending.set(await deliveries.count_pending(self._db))
+
+    async def _finish(self) -> None:
+        """Lets messages on their way arrive, cuts the rest: they stay pending and are sent after the next start."""
+        self._locks.stop_granting()
+        tasks = set(self._workers.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_GRACE_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._locks.close()
+
+
+class Delivery:
+    """One delivery: send, then mark. The intent stood in the database before."""
+
+    def __init__(
+        self, db: Database, sender: Sender, metrics: Metrics, now: Callable[[], int], draw: Callable[[], float]
+    ) -> None:
+        self._db = db
+        self._sender = sender
+        self._metrics = metrics
+        self._now = now
+        self._draw = draw
+
+    async def deliver(self, channel: ChannelRow | None, due: Due) -> int | None:
+        """Returns until when (milliseconds) the service asked to be left alone, None when it did not."""
+        if channel is None or channel.deleted:
+            await deliveries.drop(self._db, due, "the channel was deleted before its turn")
+            return None
+        if not channel.enabled:
+            await deliveries.drop(self._db, due, "the channel was switched off before its turn")
+            return None
+        if self._now() > due.give_up_ms:
+            await deliveries.expire(self._db, due, "the time for retries was over before it could be sent", self._now())
+            return None
+        started, at_ms = time.monotonic(), self._now()
+        try:
+            sent = await self._sender.send(channel, Alert.model_validate(due.message), due.dedup_key)
+        except DeliveryError as failure:
+            attempt = self._failed(due, failure, at_ms, _milliseconds_since(started))
+            await self._mark(channel, due, attempt)
+            return attempt.next_ms if failure.retry_after_seconds is not None else None
+        took = _milliseconds_since(started)
+        await self._mark(channel, due, Attempt("delivered", at_ms, took, sent.request, sent.answer))
+        return None
+
+    def _failed(self, due: Due, failure: DeliveryError, at_ms: int, took_ms: float) -> Attempt:
+        decision = decide_retry(
+            permanent=failure.permanent,
+            retry_after_seconds=failure.retry_after_seconds,
+            attempts=due.attempts + 1,
+            give_up_at_ms=due.give_up_ms,
+            now_ms=self._now(),
+            draw=self._draw(),
+        )
+        if isinstance(decision, RetryAt):
+            return Attempt("pending", at_ms, took_ms, failure.request, failure.answer, failure.error, decision.at_ms)
+        error = f"{failure.error} ({decision.reason})"
+        return Attempt("failed", at_ms, took_ms, failure.request, failure.answer, error)
+
+    async def _mark(self, channel: ChannelRow, due: Due, attempt: Attempt) -> None:
+        """Tries until it is recorded: a restarting database must not lead to the same message twice."""
+        self._tell(channel, due, attempt)
+        while True:
+            try:
+                await deliveries.mark(self._db, due, attempt)
+                return
+            except StoreUnavailable as error:
+                log.warning("attempt_not_recorded_yet", delivery=due.id, error=str(error))
+            await asyncio.sleep(MARK_RETRY_SECONDS)
+
+    def _tell(self, channel: ChannelRow, due: Due, attempt: Attempt) -> None:
+        outcome = "retry" if attempt.state == "pending" else attempt.state
+        self._metrics.attempts.labels(channel.type, outcome).inc()
+        self._metrics.send_seconds.labels(channel.type).observe(attempt.duration_ms / 1000)
+        if outcome == "delivered":
+            self._metrics.delay_seconds.labels(channel.type).observe(max(0, self._now() - due.created_ms) / 1000)
+        log.info("attempt", delivery=due.id, channel=channel.id, outcome=outcome, error=attempt.error)
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.monotonic() - started) * 1000
