@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -19,11 +19,23 @@ FILE_SUFFIX = "_FILE"
 LARGEST_SETTING_FILE_BYTES = 64 * 1024
 PLACEHOLDER_SECRETS = frozenset({"changeme", "change-me", "changethis", "secret", "password"})
 
-__all__ = ["KNOWN", "DatabaseSettings", "ServiceSettings", "SettingsError", "variable_of"]
+__all__ = ["KNOWN", "DatabaseSettings", "NatsOptions", "ServiceSettings", "SettingsError", "variable_of"]
 
 
 class SettingsError(Exception):
     """One line for a person: which variable is wrong and how to mend it. Never holds a secret."""
+
+
+class NatsOptions(TypedDict):
+    """Arguments of `Bus.connect`, which this package must not import."""
+
+    url: str
+    user: str | None
+    password: str | None
+    domain: str | None
+    ca_file: str | None
+    cert_file: str | None
+    key_file: str | None
 
 
 class ServiceSettings(BaseModel):
@@ -43,6 +55,18 @@ class ServiceSettings(BaseModel):
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=-1, le=65535)] = 0
     metrics_token: SecretStr | None = None
+
+    def nats_options(self) -> NatsOptions:
+        """For `Bus.connect(name=…, **settings.nats_options())`."""
+        return NatsOptions(
+            url=self.nats_url,
+            user=self.nats_user,
+            password=self.nats_password.get_secret_value() if self.nats_password else None,
+            domain=self.nats_domain,
+            ca_file=str(self.nats_ca_file) if self.nats_ca_file else None,
+            cert_file=str(self.nats_cert_file) if self.nats_cert_file else None,
+            key_file=str(self.nats_key_file) if self.nats_key_file else None,
+        )
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -78,8 +102,11 @@ def refuse_unknown(environ: Mapping[str, str]) -> None:
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in KNOWN or name.removesuffix(FILE_SUFFIX) in KNOWN:
             continue
-        close = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.6)
-        mend = f"did you mean {close[0]}?" if close else "remove it, or see docs/configuration.md for the names."
+        names = [known.removeprefix(PREFIX) for known in KNOWN]
+        close = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
+        mend = (
+            f"did you mean {PREFIX}{close[0]}?" if close else "remove it, or see docs/configuration.md for the names."
+        )
         raise SettingsError(f"{name} is not a setting of Farwatch: {mend}")
 
 
