@@ -126,6 +126,7 @@ class Supervisor:
     async def _start_servers(self) -> dict[str, str]:
         """Starts what the environment does not name, and returns the environment with both."""
         environ = {**self._environ, "FARWATCH_HOST": self._settings.host, "FARWATCH_PORT": str(self._port)}
+        environ.setdefault("FARWATCH_PUBLIC_URL", self._url())
         own_nats = read_variable("FARWATCH_NATS_URL", environ) is None
         own_postgres = read_variable("FARWATCH_DATABASE_URL", environ) is None
         starting = [self._start_nats()] if own_nats else []
