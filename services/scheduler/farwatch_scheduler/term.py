@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import structlog
 
 from farwatch_bus import Bus, BusError, Lease, stream_info
+from farwatch_bus.streams import parse_time
 from farwatch_events.subjects import CHECK_NOW_COMMAND, LEASES_BUCKET, checks_stream
 from farwatch_runtime.clock import monotonic_ms
 from farwatch_scheduler.catalogue import Catalogue
@@ -135,11 +135,17 @@ class Term:
     async def _keep_checkpoint(self) -> str:
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
+            self._raise_for_dead_outlets()
             try:
                 if not await self._save_checkpoint():
                     return "another scheduler has a newer epoch"
             except StoreUnavailable as error:
                 log.warning("checkpoint_not_saved", error=str(error))
+
+    def _raise_for_dead_outlets(self) -> None:
+        for _, pump in self._outlets.values():
+            if pump.done():
+                pump.result()
 
     async def _save_checkpoint(self) -> bool:
         oldest = [outlet.oldest_ms() for outlet, _ in self._outlets.values()]
@@ -192,7 +198,7 @@ class Term:
 
     async def _compare_clocks(self) -> None:
         answer = await self._around.bus.api(f"STREAM.INFO.KV_{LEASES_BUCKET}")
-        bus_ms = round(datetime.fromisoformat(answer["ts"][:23] + "+00:00").timestamp() * 1000)
+        bus_ms = round(parse_time(answer["ts"]).timestamp() * 1000)
         ahead_ms = self._timeline.at(monotonic_ms()) - bus_ms
         parked = is_parked(ahead_ms)
         if parked and not self._parked:
