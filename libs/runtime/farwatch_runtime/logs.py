@@ -58,4 +58,5 @@ def configure_logging(
 def renderers(style: str, out: TextIO) -> list[Processor]:
     if style == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    return [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+    # the default would print local variables, and so secrets, wherever rich is installed
+    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
