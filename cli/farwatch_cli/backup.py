@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 
 from farwatch_cli import processes
-from farwatch_cli.embedded.files import private_folder, write_private
+from farwatch_cli.embedded.files import data_folder, private_folder, write_private
 from farwatch_cli.embedded.postgres import DATABASE, PostgresServer, wheel_folder
 from farwatch_cli.failures import Failure
 from farwatch_cli.processes import StartError
@@ -63,14 +63,13 @@ def restore(settings: UpSettings, environ: Mapping[str, str], source: Path) -> N
     folder = settings.data_dir.expanduser().absolute()
     if read_variable("FARWATCH_DATABASE_URL", environ) is not None:
         raise BackupFailure("restore works on a data folder; for a server of your own use pg_restore with the dump")
-    private_folder(folder)
-    lock = processes.try_lock(folder / "lock")
+    lock = processes.try_lock(data_folder(folder) / "lock")
     if lock is None:
         raise BackupFailure(f"`farwatch up` runs on {folder}; stop it first")
     try:
         with tempfile.TemporaryDirectory(prefix="farwatch-restore-") as scratch:
             _unpack(source, Path(scratch))
-            with _own_server(folder) as server:
+            with own_server(folder) as server:
                 asyncio.run(_make_room(server))
                 dump = Path(scratch) / _DUMP
                 _run_tool("pg_restore", ["--no-owner", "--exit-on-error", str(dump)], server.url())
@@ -125,14 +124,14 @@ def _database(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
         yield PostgresServer(folder / "postgres").url()
         return
     try:
-        with _own_server(folder) as server:
+        with own_server(folder) as server:
             yield server.url()
     finally:
         os.close(lock)
 
 
 @contextmanager
-def _own_server(folder: Path) -> Iterator[PostgresServer]:
+def own_server(folder: Path) -> Iterator[PostgresServer]:
     server = PostgresServer(folder / "postgres")
     with (private_folder(folder / "logs") / "postgres.log").open("ab") as log:
         process = processes.start(server.prepare(), log.fileno())

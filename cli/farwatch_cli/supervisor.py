@@ -15,9 +15,9 @@ import httpx
 
 from farwatch_cli.child import Child
 from farwatch_cli.client import ADDRESS_FILE, TOKEN_FILE
-from farwatch_cli.embedded.files import free_port, kept_secret, private_folder, write_private
+from farwatch_cli.embedded.files import data_folder, free_port, kept_secret, private_folder, write_private
 from farwatch_cli.embedded.nats import NatsServer
-from farwatch_cli.embedded.postgres import PostgresServer, server_account
+from farwatch_cli.embedded.postgres import PostgresServer
 from farwatch_cli.failures import Mendable
 from farwatch_cli.plan import ServicePlan, plan_services
 from farwatch_cli.processes import Command, StartError, try_lock
@@ -87,10 +87,7 @@ class Supervisor:
 
     def _take_folder(self) -> int:
         try:
-            private_folder(self._folder)
-            if server_account() is not None:  # the account of the database server must get to its part of the folder
-                self._folder.chmod(0o711)
-            lock = try_lock(self._folder / "lock")
+            lock = try_lock(data_folder(self._folder) / "lock")
         except OSError as error:
             raise Mendable(f"the data folder {self._folder} cannot be used: {error.strerror}") from None
         if lock is None:

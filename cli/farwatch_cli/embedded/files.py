@@ -18,6 +18,14 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def data_folder(path: Path) -> Path:
+    """The folder of a whole Farwatch. Root's can be passed through, since PostgreSQL runs as another account in it."""
+    private_folder(path)
+    if os.geteuid() == 0:
+        path.chmod(0o711)
+    return path
+
+
 def write_private(path: Path, text: str) -> None:
     """Writes a file only its owner can read, whole or not at all."""
     draft = path.with_name(path.name + ".new")
