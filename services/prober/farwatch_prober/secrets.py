@@ -1,0 +1,38 @@
+"""Secrets of a specification in the clear, just before a check uses them and nowhere else."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from farwatch_events.monitor import MonitorSpec, dump_monitor, map_secrets, parse_monitor
+from farwatch_events.results import ErrorClass
+from farwatch_prober.outcome import ProbeFailure
+from farwatch_runtime.secrets import SecretBox, SecretError
+
+
+class Revealer:
+    def __init__(self, box: SecretBox | None) -> None:
+        self._box = box
+
+    def reveal(self, spec: MonitorSpec) -> MonitorSpec:
+        """The specification with its secrets decrypted. Raises ProbeFailure (internal), which holds none of them."""
+        if not _may_hold_secrets(spec):
+            return spec
+        try:
+            return parse_monitor(map_secrets(dump_monitor(spec), self._decrypt))
+        except SecretError as error:
+            why = str(error)
+        except ValidationError:
+            why = "the decrypted values do not make a valid monitor"
+        raise ProbeFailure(ErrorClass.INTERNAL, f"The monitor's secrets cannot be read: {why}") from None
+
+    def _decrypt(self, value: str) -> str:
+        if not SecretBox.is_encrypted(value):
+            return value
+        if self._box is None:
+            raise SecretError("this prober has no FARWATCH_SECRET_KEY_FILE")
+        return self._box.decrypt(value)
+
+
+def _may_hold_secrets(spec: Any) -> bool:
+    return bool(getattr(spec, "auth", None) or getattr(spec, "headers", None))

@@ -1,0 +1,191 @@
+"""Chunks of due checks: taken while there is room, run, answered, acknowledged when every result is stored."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from farwatch_bus import Message, Puller
+from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck
+from farwatch_events.results import CheckResult, ErrorClass
+from farwatch_prober.intake import MAX_DELIVERIES, BadChunk, Intake, read_chunk
+from farwatch_prober.metrics import Metrics
+from farwatch_prober.outbox import Outbox
+from farwatch_prober.outcome import failed
+from farwatch_prober.runner import Runner, make_result
+
+TAKE_SECONDS = 0.5
+ALIVE_SECONDS = 3.0
+"""How often the server hears that a chunk is in progress; it would send it to another after 10 s of silence."""
+UNCONFIRMED_FACTOR = 4
+"""Results not stored, as a multiple of the capacity, at which no more work is taken."""
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """`left` counts the results that are not stored yet; `told_at` is when the server last heard of it (loop time)."""
+
+    message: Message
+    epoch: int
+    first_slot_ms: int
+    left: int
+    told_at: float
+
+
+class Worker:
+    def __init__(
+        self, runner: Runner, outbox: Outbox, metrics: Metrics, capacity: int, now_ms: Callable[[], int], log: Any
+    ) -> None:
+        self._runner = runner
+        self._outbox = outbox
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._log = log
+        self._chunks: dict[tuple[int, int], Chunk] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._acks: set[asyncio.Task[None]] = set()
+        self._freed = asyncio.Event()
+        self._last_slot_ms = 0
+        self._watermark_ms = 0
+        self.capacity = capacity
+        self.epoch = 0
+        self.answered = 0
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._tasks)
+
+    async def feed(self, puller: Puller, limit: int, stop: asyncio.Event, beat: Callable[[], None]) -> None:
+        """Takes chunks while fewer than `limit` checks run; what it cannot start in time is left to others."""
+        while not stop.is_set():
+            beat()
+            room = self._room(limit)
+            if room < 1:
+                await self._wait_for_room()
+                continue
+            for message in await puller.take(max(1, room // CHUNK_MAX_CHECKS), TAKE_SECONDS):
+                self.start(message)
+                await asyncio.sleep(0)  # checks that run already come first
+
+    def _room(self, limit: int) -> int:
+        if self._outbox.unconfirmed >= self.capacity * UNCONFIRMED_FACTOR:
+            return 0
+        return limit - self.in_flight
+
+    async def _wait_for_room(self) -> None:
+        self._freed.clear()
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                await self._freed.wait()
+        except TimeoutError:
+            pass
+
+    def start(self, message: Message) -> None:
+        key = (message.sequence, message.timestamp_ms)
+        if (known := self._chunks.get(key)) is not None:  # it comes again while we are still at it
+            known.message = message
+            self._metrics.chunks.labels("again").inc()
+            return
+        try:
+            intake = read_chunk(message.data, self._now_ms())
+        except BadChunk as error:
+            self._log.error("bad_chunk", sequence=message.sequence, error=str(error))
+            self._drop(message, "unreadable")
+            return
+        if intake.epoch < self.epoch:
+            self._drop(message, "old_epoch")
+            return
+        self.epoch = intake.epoch
+        self._open(key, message, intake)
+
+    def _open(self, key: tuple[int, int], message: Message, intake: Intake) -> None:
+        checks, refused = intake.checks, intake.refused
+        if not checks and not refused:
+            self._drop(message, "empty")
+            return
+        slots = [check.slot_ms for check in checks] + [result.slot_ms for result in refused]
+        now = asyncio.get_running_loop().time()
+        chunk = self._chunks[key] = Chunk(message, intake.epoch, min(slots), len(slots), now)
+        self._last_slot_ms = max(self._last_slot_ms, *slots) if message.deliveries == 1 else self._last_slot_ms
+        for result in refused:
+            self._answer(key, chunk, "unreadable", result)
+        if message.deliveries > MAX_DELIVERIES:
+            self._give_up(key, chunk, checks)
+            return
+        self._metrics.chunks.labels("taken").inc()
+        for check in checks:
+            task = asyncio.create_task(self._run(key, chunk, check))
+            self._tasks.add(task)
+            task.add_done_callback(self._finished)
+
+    def _give_up(self, key: tuple[int, int], chunk: Chunk, checks: Iterable[DueCheck]) -> None:
+        self._metrics.chunks.labels("given_up").inc()
+        now_ms = self._now_ms()
+        sentence = f"Not checked: handed out {chunk.message.deliveries - 1} times, and no prober came to an end with it"
+        for check in checks:
+            outcome = failed(ErrorClass.INTERNAL, sentence)
+            self._answer(key, chunk, check.spec.type, make_result(check, chunk.epoch, outcome, [], now_ms, now_ms))
+
+    async def _run(self, key: tuple[int, int], chunk: Chunk, check: DueCheck) -> None:
+        result = await self._runner.run(check, chunk.epoch)
+        self._answer(key, chunk, check.spec.type, result)
+
+    def _answer(self, key: tuple[int, int], chunk: Chunk, check_type: str, result: CheckResult) -> None:
+        self._metrics.count(check_type, result)
+        self.answered += 1
+        self._outbox.add(result, lambda: self._stored(key, chunk))
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._freed.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("check_lost", exc_info=error)
+
+    def _stored(self, key: tuple[int, int], chunk: Chunk) -> None:
+        chunk.left -= 1
+        if chunk.left == 0:
+            del self._chunks[key]
+            self._ack(chunk.message)
+
+    def _drop(self, message: Message, fate: str) -> None:
+        self._metrics.chunks.labels(fate).inc()
+        self._ack(message)
+
+    def _ack(self, message: Message) -> None:
+        task = asyncio.create_task(message.ack())
+        self._acks.add(task)
+        task.add_done_callback(self._acks.discard)
+
+    def watermark_ms(self) -> int:
+        """All slots at or before it that this prober took are answered and stored; it never goes back."""
+        open_slots = [chunk.first_slot_ms for chunk in self._chunks.values()]
+        reached = min(open_slots) - 1 if open_slots else self._last_slot_ms
+        self._watermark_ms = max(self._watermark_ms, min(reached, self._last_slot_ms))
+        return self._watermark_ms
+
+    async def keep_alive(self) -> None:
+        """Tells the server of every chunk that takes longer."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(ALIVE_SECONDS / 3)
+            now = loop.time()
+            for chunk in list(self._chunks.values()):
+                if now - chunk.told_at >= ALIVE_SECONDS:
+                    chunk.told_at = now
+                    await chunk.message.in_progress()
+
+    async def finish(self, grace_seconds: float, store_seconds: float, untaken: Iterable[Puller]) -> None:
+        """Ends what runs within the grace, hands the rest back. No more may be started by now."""
+        for puller in untaken:
+            for message in await puller.take(max(1, puller.waiting), 0):
+                await message.nak()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=grace_seconds)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._outbox.close(store_seconds)
+        await asyncio.gather(*self._acks, return_exceptions=True)
+        for chunk in self._chunks.values():
+            await chunk.message.nak()
+        self._log.info("handed_back", chunks=len(self._chunks))

@@ -1,0 +1,109 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farwatch_events.monitor import HttpMonitor
+from farwatch_events.results import Certificate, ErrorClass
+from farwatch_prober.judge import (
+    HttpAnswer,
+    certificate_words,
+    judge_http,
+    judge_loss,
+    judge_values,
+    judge_warnings,
+    status_words,
+)
+
+
+def spec(**fields: Any) -> HttpMonitor:
+    return HttpMonitor.model_validate({"type": "http", "name": "x", "url": "https://x.test/"} | fields)
+
+
+def answer(**fields: Any) -> HttpAnswer:
+    base: dict[str, Any] = {"status": 200, "text": "all is well", "complete": True, "latency_ms": 120.0}
+    return HttpAnswer(**(base | fields))
+
+
+def cert(days: int) -> Certificate:
+    return Certificate(not_after_ms=0, days=days)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seen", "outcome", "error_class", "words"),
+    [
+        ({}, {}, "up", None, None),
+        ({}, {"status": 204}, "up", None, None),
+        ({}, {"status": 503}, "down", "status", "Answered 503 Service Unavailable; expected 200-299"),
+        ({}, {"status": 301}, "down", "status", "Answered 301 Moved Permanently; expected 200-299"),
+        ({"expected_status": ["200", "404"]}, {"status": 404}, "up", None, None),
+        ({"expected_status": ["200", "404"]}, {"status": 299}, "down", "status", "Answered 299; expected 200, 404"),
+        ({"expected_text": "well"}, {}, "up", None, None),
+        ({"expected_text": "Well"}, {}, "down", "content", '"Well" is missing from the answer'),
+        ({"expected_text": "x"}, {"complete": False}, "down", "content",
+         '"x" is missing from the first 1 MiB of the answer'),
+        ({"forbidden_text": "is well"}, {}, "down", "content", 'The answer contains "is well"'),
+        ({"forbidden_text": "error"}, {}, "up", None, None),
+        ({"expected_text": "x"}, {"status": 500}, "down", "status",
+         "Answered 500 Internal Server Error; expected 200-299"),
+        ({"degraded_ms": 120}, {}, "up", None, None),
+        ({"degraded_ms": 119}, {}, "degraded", None, "Slow: took 120 ms, more than 119 ms"),
+        ({}, {"certificate": cert(14)}, "up", None, None),
+        ({}, {"certificate": cert(13)}, "degraded", None, "The certificate expires in 13 days"),
+        ({}, {"certificate": cert(-1)}, "degraded", None, "The certificate expired 1 day ago"),
+        ({"certificate_warning_days": 0}, {"certificate": cert(-5)}, "up", None, None),
+    ],
+)  # fmt: skip
+def test_answers(
+    fields: dict[str, Any], seen: dict[str, Any], outcome: str, error_class: str | None, words: str | None
+) -> None:
+    judgement = judge_http(spec(**fields), answer(**seen))
+    assert (judgement.outcome, judgement.error_class) == (outcome, error_class)
+    assert words in ([judgement.error, *judgement.reasons] if words else [None])
+
+
+def test_every_reason_for_degraded_is_told() -> None:
+    judgement = judge_warnings(2000, 1000, cert(3), 14)
+    assert judgement.reasons == ("Slow: took 2,000 ms, more than 1,000 ms", "The certificate expires in 3 days")
+
+
+@given(st.integers(100, 599), st.text(max_size=50), st.none() | st.integers(1, 1000), st.floats(0, 2000))
+def test_an_error_comes_with_down_and_only_with_it(
+    status: int, text: str, degraded_ms: int | None, latency_ms: float
+) -> None:
+    judgement = judge_http(
+        spec(expected_text="a", degraded_ms=degraded_ms), answer(status=status, text=text, latency_ms=latency_ms)
+    )
+    assert (judgement.outcome == "down") == (judgement.error_class is not None) == (judgement.error is not None)
+    assert (judgement.outcome == "degraded") == bool(judgement.reasons)
+    assert (judgement.error_class is ErrorClass.STATUS) == (not 200 <= status <= 299)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "fault"),
+    [
+        (["1.2.3.4"], [], None),
+        (["1.2.3.4", "1.2.3.5"], ["1.2.3.5"], None),
+        (["10 MX.example."], ["10 mx.example"], None),
+        (['"v=spf1 -all"'], ["v=spf1 -all"], None),
+        (["1.2.3.4"], ["1.2.3.5"], "The answer 1.2.3.4 lacks 1.2.3.5"),
+        ([], ["a", "b"], "The answer (nothing) lacks a, b"),
+    ],
+)
+def test_dns_values(seen: list[str], expected: list[str], fault: str | None) -> None:
+    assert judge_values(seen, expected) == fault
+
+
+def test_lost_packets() -> None:
+    assert judge_loss(1, 3, 10, "x.test") is None
+    assert judge_loss(0, 3, 10, "x.test") == "x.test did not reply to any of 3 packets within 10 s"
+    assert judge_loss(0, 1, 0.5, "x.test") == "x.test did not reply to the one packet within 500 ms"
+
+
+def test_words() -> None:
+    assert status_words(418) == "418 I'm a Teapot"
+    assert status_words(599) == "599"
+    assert certificate_words(1) == "The certificate expires in 1 day"
+    assert certificate_words(0) == "The certificate expires today"
+    assert certificate_words(-2) == "The certificate expired 2 days ago"
