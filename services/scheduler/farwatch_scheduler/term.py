@@ -68,6 +68,9 @@ class Term:
         try:
             await synchronise(self._around.db, self._around.catalogue)
             await self._update_regions()
+            await self._compare_clocks()
+            # The very first scheduler may die within its first second: its successor needs to know where it began.
+            await self._save_checkpoint()
             return await self._first_of(
                 self._tick(), self._keep_checkpoint(), self._watch(), self._follow(stop), _stopped(stop)
             )
