@@ -26,7 +26,10 @@ def prober_user_name(region: str) -> str:
 
 def store_bytes(regions: Sequence[str]) -> int:
     """What all streams may hold together: JetStream refuses to make a stream beyond it."""
-    return topology.bytes_for(len({*regions, subjects.PUSH_REGION})) + _SPARE_BYTES
+    streams = [topology.events_stream(), topology.leases_stream()]
+    for region in {*regions, subjects.PUSH_REGION}:
+        streams += topology.region_streams(region)
+    return sum(stream.max_bytes for stream in streams) + _SPARE_BYTES
 
 
 def users(regions: Sequence[str]) -> list[User]:
