@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from farwatch_api.errors import ApiError
-from farwatch_api.problems import Invalid, explain, unfit_text
+from farwatch_api.problems import Invalid, explain, unfit_value
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 NOT_JSON = "The body must be a JSON object."
@@ -26,7 +26,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ApiError(400, NOT_JSON)
     try:
-        found = unfit_text(data)
+        found = unfit_value(data)
     except RecursionError:
         raise ApiError(400, NOT_JSON) from None
     if found:
@@ -53,10 +53,21 @@ async def body_of(request: Request, model: type[ModelT]) -> ModelT:
 def documented(model: type[BaseModel] | list[type[BaseModel]]) -> dict[str, Any]:
     """What a route adds to OpenAPI when it reads its body itself."""
     models = model if isinstance(model, list) else [model]
-    schemas = [
-        each.model_json_schema(ref_template=f"#/components/schemas/{each.__name__}/$defs/{{model}}") for each in models
-    ]
-    for schema in schemas:
-        schema.pop("$defs", None)
+    schemas = [inlined(each.model_json_schema()) for each in models]
     schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without references, so that it can stand anywhere in the document."""
+    definitions = schema.pop("$defs", {})
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                return resolve(definitions[value["$ref"].rpartition("/")[2]])
+            return {key: resolve(item) for key, item in value.items()}
+        return [resolve(item) for item in value] if isinstance(value, list) else value
+
+    resolved: dict[str, Any] = resolve(schema)
+    return resolved

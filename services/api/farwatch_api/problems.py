@@ -131,18 +131,20 @@ def _sharper_field(field: str, message: str) -> str:
     return field
 
 
-def unfit_text(value: Any, path: str = "") -> Problem | None:
-    """The first text in `value` that PostgreSQL or a header could not hold: NUL or half a surrogate pair."""
+def unfit_value(value: Any, path: str = "") -> Problem | None:
+    """The first thing in `value` that nothing of ours can hold: NUL, half a surrogate pair, a number beyond 64 bits."""
     if isinstance(value, str):
         return _unfit_string(value, path)
+    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:
+        return problem(path, "is out of range")
     if isinstance(value, Mapping):
         for key, item in value.items():
             inner = f"{path}.{key}" if path else str(key)
-            if found := unfit_text(str(key), path or "(name)") or unfit_text(item, inner):
+            if found := unfit_value(str(key), path or "(name)") or unfit_value(item, inner):
                 return found
     if isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            if found := unfit_text(item, f"{path}.{index}" if path else str(index)):
+            if found := unfit_value(item, f"{path}.{index}" if path else str(index)):
                 return found
     return None
 

@@ -1,4 +1,4 @@
-"""Push monitors: what calls us becomes a result of the region `push`, and our own heartbeat says we could have heard."""
+"""Push monitors: a call becomes a result of the region `push`; our heartbeat says that we could have heard it."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ def push_result(
 
 
 async def publish_push(publisher: Publisher, result: CheckResult) -> None:
-    """Returns once the bus has stored it. Raises BusError or TimeoutError: then nobody knows, and the caller repeats."""
+    """Returns once the bus has stored it. Raises BusError or TimeoutError: nobody knows then, the caller repeats."""
     batch = ResultBatch(type="results", region=subjects.PUSH_REGION, prober=PROBER, results=[result])
     async with asyncio.timeout(ACK_SECONDS):
         await publisher.publish(subjects.result(subjects.PUSH_REGION), batch.to_bytes())

@@ -15,7 +15,7 @@ from farwatch_api.bodies import json_object
 from farwatch_api.deps import Dependencies, Deps, Requester, base_url, optional_identity
 from farwatch_api.envelope import success
 from farwatch_api.errors import ApiError
-from farwatch_api.problems import Invalid, unfit_text
+from farwatch_api.problems import Invalid, unfit_value
 
 router = APIRouter(tags=["sign-in"])
 
@@ -41,7 +41,7 @@ async def read_fields(request: Request, *names: str) -> dict[str, str]:
     for name, value in fields.items():
         if not isinstance(value, str) or len(value) > PASSWORD_MAX_CHARS:
             raise Invalid.at(name, f"must be text of at most {PASSWORD_MAX_CHARS} characters")
-    if found := unfit_text(fields):
+    if found := unfit_value(fields):
         raise Invalid([found])
     return fields
 
@@ -149,3 +149,12 @@ async def get_session(identity: Requester) -> Response:
             "csrf_token": identity.csrf_token,
         }
     )
+
+
+async def open_session_for(request: Request, deps: Deps, user_id: int, data: dict[str, Any]) -> Response:
+    """A fresh session for whoever changed their own password, which ended all the others."""
+    async with deps.write() as connection:
+        session = await begin_session(deps, connection, user_id, visitor_of(request), None)
+    response = success({**data, "csrf_token": session.csrf_token}, "Password changed. Other sessions have ended.")
+    set_cookie(response, session, secure=is_secure(request, deps))
+    return response

@@ -1,6 +1,6 @@
 """Pages for people. Sign-in and set-up need nothing but a form; the rest comes from templates."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from jinja2 import Environment
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -30,7 +30,7 @@ SIGN_IN_ERRORS = {
 
 
 @router.get("/sign-in")
-async def sign_in_page(request: Request, visitor: Visitor, error: str = "", next: str = "/") -> Response:  # noqa: A002
+async def sign_in_page(visitor: Visitor, error: str = "", next: str = "/") -> Response:  # noqa: A002
     if visitor is not None and visitor.kind == "session":
         return RedirectResponse(local_target(next), 303)
     return HTMLResponse(

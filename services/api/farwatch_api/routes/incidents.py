@@ -1,0 +1,147 @@
+"""Incidents: what happened, why, who was told; and taking them in hand."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, Field
+from starlette.responses import Response
+
+from farwatch_api import views
+from farwatch_api.auth.identity import Identity
+from farwatch_api.bodies import body_of, documented
+from farwatch_api.deps import Dependencies, Deps, Requester
+from farwatch_api.envelope import page, success
+from farwatch_api.errors import ApiError, Conflict, NotFound, Unavailable
+from farwatch_api.params import Cursor, Id, Limit, Words, one_of, split
+from farwatch_api.queries import incidents as queries
+from farwatch_api.queries.cursors import LARGEST_BIGINT
+from farwatch_api.rows import Row
+from farwatch_bus import BusTimeout, NoResponders
+from farwatch_events import subjects
+from farwatch_events.checks import IncidentCommand, Reply
+from farwatch_events.monitor import Strict
+
+router = APIRouter(prefix="/api/incidents", tags=["incidents"])
+
+COMMAND_SECONDS = 5.0
+STATES = ("open", "acknowledged", "resolved")
+
+
+class NoteBody(Strict):
+    text: str = Field(min_length=1, max_length=10_000)
+
+
+class OptionalNoteBody(Strict):
+    text: str = Field(default="", max_length=10_000)
+
+
+@router.get("", summary="Incidents, newest first")
+async def get_incidents(
+    deps: Dependencies,
+    state: Words = [],  # noqa: B006
+    monitor_id: Annotated[int | None, Query(ge=1, le=LARGEST_BIGINT)] = None,
+    severity: Literal["down", "degraded"] | None = None,
+    since: Annotated[AwareDatetime | None, Query(description="Opened since, or still open")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    states = one_of("state", split(state), STATES)
+    async with deps.read() as connection:
+        rows, next_cursor = await queries.list_incidents(
+            connection,
+            states=states,
+            monitor_id=monitor_id,
+            severity=severity,
+            since=since,
+            limit=limit,
+            cursor=cursor,
+        )
+    now = deps.now()
+    return success(page([views.incident(row, now) for row in rows], next_cursor))
+
+
+@router.get("/{incident_id}", summary="One incident with timeline, evidence, votes and deliveries")
+async def get_incident(deps: Dependencies, incident_id: Id) -> Response:
+    return success(await describe(deps, incident_id))
+
+
+async def describe(deps: Deps, incident_id: int) -> dict[str, Any]:
+    """Raises NotFound."""
+    async with deps.read() as connection:
+        row = await queries.read_incident(connection, incident_id)
+        if row is None:
+            raise NotFound("incident")
+        timeline = await queries.timeline_of(connection, incident_id)
+        deliveries, attempts = await queries.deliveries_of(connection, incident_id)
+    return {
+        **views.incident(row, deps.now()),
+        "votes": row["votes"],
+        "evidence": row["evidence"],
+        "timeline": [views.timeline_entry(entry) for entry in timeline],
+        "deliveries": [
+            {**views.delivery(each), "trail": [_attempt(a) for a in attempts if a["delivery_id"] == each["id"]]}
+            for each in deliveries
+        ],
+    }
+
+
+def _attempt(row: Row) -> dict[str, Any]:
+    return {
+        "attempt": row["attempt"],
+        "at": views.moment(row["at"]),
+        "ok": row["ok"],
+        "request": row["request"],
+        "answer": row["answer"],
+        "error": row["error"],
+        "duration_ms": views.rounded(row["duration_ms"]),
+    }
+
+
+async def command(deps: Deps, subject: str, incident_id: int, identity: Identity, text: str = "") -> None:
+    """Incidents belong to their service: ask it. Raises NotFound, Conflict or Unavailable."""
+    request = IncidentCommand(incident_id=incident_id, actor=identity.actor, text=text)
+    try:
+        reply = Reply.from_bytes(await deps.bus.request(subject, request.to_bytes(), COMMAND_SECONDS))
+    except (NoResponders, BusTimeout):
+        raise Unavailable("The incidents service does not answer. Try again in a few seconds.") from None
+    if reply.ok:
+        return
+    if reply.code == "not_found":
+        raise NotFound("incident")
+    if reply.code == "conflict":
+        raise Conflict(reply.error or "The incident does not allow that now.")
+    if reply.code == "unavailable":
+        raise Unavailable(reply.error or "The incidents service is busy. Try again in a few seconds.")
+    raise ApiError(400, reply.error or "The incident does not allow that.")
+
+
+async def _text(request: Request) -> str:
+    """The optional note of an acknowledgement or a resolve; an empty body is none."""
+    if not await request.body():
+        return ""
+    return (await body_of(request, OptionalNoteBody)).text
+
+
+@router.post("/{incident_id}/acknowledge", summary="Somebody is on it", openapi_extra=documented(OptionalNoteBody))
+async def acknowledge(request: Request, deps: Dependencies, identity: Requester, incident_id: Id) -> Response:
+    await command(deps, subjects.ACKNOWLEDGE_COMMAND, incident_id, identity, await _text(request))
+    return success(await describe(deps, incident_id), "Incident acknowledged.")
+
+
+@router.post(
+    "/{incident_id}/resolve",
+    summary="Close it by hand; it stays closed until the monitor has been up once",
+    openapi_extra=documented(OptionalNoteBody),
+)
+async def resolve(request: Request, deps: Dependencies, identity: Requester, incident_id: Id) -> Response:
+    await command(deps, subjects.RESOLVE_COMMAND, incident_id, identity, await _text(request))
+    return success(await describe(deps, incident_id), "Incident resolved.")
+
+
+@router.post(
+    "/{incident_id}/notes", status_code=201, summary="Add a note to the timeline", openapi_extra=documented(NoteBody)
+)
+async def add_note(request: Request, deps: Dependencies, identity: Requester, incident_id: Id) -> Response:
+    body = await body_of(request, NoteBody)
+    await command(deps, subjects.NOTE_COMMAND, incident_id, identity, body.text)
+    return success(await describe(deps, incident_id), "Note added.", 201)
