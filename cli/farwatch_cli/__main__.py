@@ -103,7 +103,7 @@ def check(monitor: str) -> int:
 @app.command
 def apply(
     *,
-    file: Annotated[Path, Parameter(name=["--file", "-f"])],
+    file: Annotated[Path, Parameter(name=["--file", "-f"], allow_leading_hyphen=True)],
     yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="")] = False,
     prune: Annotated[bool, Parameter(negative="")] = False,
     secrets: Annotated[bool, Parameter(negative="")] = False,
