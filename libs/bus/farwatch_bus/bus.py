@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, Self, TypeVar
+from weakref import WeakSet
 
 import structlog
 from nats.aio.msg import Msg
@@ -36,7 +37,7 @@ class Bus:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._closables: list[Closable] = []
+        self._closables: WeakSet[Closable] = WeakSet()
         self._answers: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -54,7 +55,9 @@ class Bus:
         key_file: str | None = None,
         stop: asyncio.Event | None = None,
     ) -> Self:
-        """Connect, trying for ever. Raises BusClosed when `stop` is set first, OSError for a bad certificate file.
+        """Connect, trying for ever.
+
+        Raises BusClosed when `stop` is set first, ValueError for a bad URL and OSError for a bad certificate file.
 
         `url` may be several, separated by commas. `domain` is the JetStream domain; leave it out unless the server
         is a leaf node whose JetStream lives elsewhere. With a `user`, inboxes are `_INBOX.<user>.>`.
@@ -77,8 +80,7 @@ class Bus:
 
     async def close(self) -> None:
         """Finish what is in flight up to a few seconds, then leave. Safe to call twice."""
-        while self._closables:
-            await self._closables.pop().close()
+        await asyncio.gather(*(closable.close() for closable in list(self._closables)))
         for task in list(self._answers):
             task.cancel()
         await self._link.close()
@@ -159,5 +161,5 @@ class Bus:
         return await self._link.api(verb, payload, timeout_seconds)
 
     def _keep(self, closable: ClosableT) -> ClosableT:
-        self._closables.append(closable)
+        self._closables.add(closable)
         return closable

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import nats.errors
 import structlog
@@ -50,7 +51,15 @@ class Address:
     key_file: str | None = None
 
     def servers(self) -> list[str]:
-        return [part.strip() for part in self.url.split(",") if part.strip()]
+        """Raises ValueError, without the text, which may hold a password. nats-py would spin on an empty list."""
+        servers = [part.strip() for part in self.url.split(",") if part.strip()]
+        if not servers or not all(is_server(server) for server in servers):
+            raise ValueError("the NATS URL has to be like nats://host:4222, or several of them separated by commas")
+        return servers
+
+    def wants_tls(self) -> bool:
+        named = any(server.startswith(("tls://", "wss://")) for server in self.servers())
+        return named or self.tls is not None or bool(self.ca_file or self.cert_file)
 
     def tls_context(self) -> ssl.SSLContext | None:
         if self.tls is not None or not (self.ca_file or self.cert_file):
@@ -66,6 +75,15 @@ class Address:
 
     def api_prefix(self) -> str:
         return f"$JS.{self.domain}.API" if self.domain else "$JS.API"
+
+
+def is_server(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("nats", "tls", "ws", "wss") and bool(parts.hostname)
 
 
 class Subscription:
@@ -98,6 +116,7 @@ class Link:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._client = Client()
+        self._servers = address.servers()
         self._tls = address.tls_context()
         self._subscriptions: list[Subscription] = []
         self._reconnect_hooks: list[Callable[[], None]] = []
@@ -247,10 +266,10 @@ class Link:
         client = Client()
         try:
             await client.connect(
-                servers=self.address.servers(),
+                servers=self._servers,
                 name=self.address.name,
                 user=self.address.user,
-                password=self.address.password,
+                password=self._password_for(client),
                 tls=self._tls,
                 inbox_prefix=self.address.inbox_prefix(),
                 error_cb=self._on_error,
@@ -271,6 +290,19 @@ class Link:
             raise
         self._client = client
         self._came_up("bus_connected")
+
+    def _password_for(self, client: Client) -> Callable[[], str] | None:
+        """nats-py follows the server on whether to encrypt; a password that was to be encrypted must not."""
+        password, secured = self.address.password, self.address.wants_tls()
+        if password is None:
+            return None
+
+        def give() -> str:
+            if secured and not client._server_info.get("tls_required"):
+                raise nats.errors.Error("TLS was asked for and the server does not offer it")
+            return password
+
+        return give
 
     def _came_up(self, event: str) -> None:
         url = self._client.connected_url

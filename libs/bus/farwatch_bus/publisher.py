@@ -8,12 +8,13 @@ import json
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from nats.aio.msg import Msg
 
 from farwatch_bus.errors import BusClosed, BusError, MessageTooLarge, PublishRefused, PublishTimeout
-from farwatch_bus.link import Link
+from farwatch_bus.link import Link, Subscription
 
 RESEND_SECONDS = 1.5
 RETRY_SECONDS = 0.25
@@ -65,6 +66,8 @@ class Publisher:
         self._inbox = ""
         self._id = ""
         self._sweeper: asyncio.Task[None] | None = None
+        self._subscription: Subscription | None = None
+        self._unhook: Callable[[], None] = lambda: None
         self._closed = False
 
     @property
@@ -131,6 +134,10 @@ class Publisher:
         self._closed = True
         if self._sweeper:
             self._sweeper.cancel()
+        if self._subscription:
+            await self._subscription.unsubscribe()
+        self._unhook()
+        self._unhook = lambda: None
         for token in list(self._pending):
             self._fail(token, BusClosed("the publisher was closed before the acknowledgement"))
         while self._waiters:
@@ -141,8 +148,8 @@ class Publisher:
             if self._inbox or self._closed:
                 return
             inbox = self._link.inbox()
-            await self._link.listen(f"{inbox}.*", self._on_ack)
-            self._link.on_reconnect(self._resend_all)
+            self._subscription = await self._link.listen(f"{inbox}.*", self._on_ack)
+            self._unhook = self._link.on_reconnect(self._resend_all)
             self._sweeper = asyncio.create_task(self._sweep(), name="bus-publisher")
             self._id = inbox.rpartition(".")[2]
             self._inbox = inbox

@@ -1,4 +1,4 @@
-"""The streams, consumers and the bucket of Farwatch (DESIGN.md 4), with the bounds whose sum the server must allow."""
+"""The streams, consumers and the bucket of Farwatch (DESIGN.md 4)."""
 
 from farwatch_bus.leases import LEASE_TTL_SECONDS
 from farwatch_bus.streams import Api, ConsumerSpec, StreamSpec, delete_stream, ensure_consumer, ensure_stream
@@ -60,11 +60,6 @@ def leases_stream() -> StreamSpec:
         max_messages_per_subject=1,
         duplicate_window_seconds=LEASE_TTL_SECONDS,
     )
-
-
-def bytes_for(regions: int) -> int:
-    """What the server has to allow on disk for this many regions."""
-    return regions * (CHECKS_BYTES + RESULTS_BYTES) + EVENTS_BYTES + LEASES_BYTES
 
 
 async def ensure_region(bus: Api, region: str) -> None:

@@ -11,8 +11,9 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
-from farwatch_bus import Bus, BusClosed
+from farwatch_bus import Bus, BusClosed, ensure_events, ensure_leases, ensure_region
 from farwatch_cli.embedded import nats_config
+from farwatch_events import subjects
 from tests.contract.bus.plain_nats import PlainNats
 from tests.support.servers import NatsProcess
 from tests.support.waiting import eventually
@@ -127,6 +128,52 @@ def write_certificates(authority: trustme.CA, folder: Path) -> dict[str, str]:
     return files
 
 
+async def test_password_is_not_sent_in_the_clear_when_tls_was_asked_for(tmp_path: Path) -> None:
+    server = PlainNats(tmp_path, {"authorization": {"users": [{"user": "u", "password": "swordfish"}]}})
+    server.start()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.6, stop.set)
+    with capture_logs() as lines, pytest.raises(BusClosed):
+        await Bus.connect(server.url.replace("nats:", "tls:"), name="t", user="u", password="swordfish", stop=stop)
+    server.kill()
+    assert "TLS was asked for" in lines[0]["error"]
+
+
+@pytest.mark.parametrize("url", ["", " , ", "nats://", "http://h:1", "nats://u:swordfish@h:port", "h:4222"])
+async def test_bad_url_is_an_error_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="like nats://host:4222") as caught:
+        await asyncio.wait_for(Bus.connect(url, name="test"), 1)
+    assert "swordfish" not in str(caught.value)
+
+
+async def test_everything_works_through_the_domain(nats_server: NatsProcess) -> None:
+    bus = await Bus.connect(nats_server.url, name="test", domain=subjects.JETSTREAM_DOMAIN)
+    await ensure_region(bus, "eu")
+    await bus.publisher().publish(subjects.due_ring("eu"), b"chunk")
+    [chunk] = await bus.puller(subjects.checks_stream("eu"), subjects.RING_DURABLE).take(1, 2)
+    await chunk.ack()
+    await bus.publisher().publish(subjects.result("eu"), b"result")
+    [result] = await bus.reader(subjects.results_stream("eu"), 1).batch(1, 2)
+    assert (chunk.data, result.data, result.sequence) == (b"chunk", b"result", 1)
+    await bus.close()
+
+
+async def test_closed_parts_leave_nothing_behind(bus: Bus) -> None:
+    await ensure_region(bus, "eu")
+    before = asyncio.all_tasks(), len(bus._link._subscriptions), len(bus._link._reconnect_hooks)
+    for _ in range(3):
+        publisher = bus.publisher()
+        await publisher.publish(subjects.result("eu"), b"")
+        puller = bus.puller(subjects.checks_stream("eu"), subjects.RING_DURABLE)
+        await puller.take(1, 0.1)
+        reader = bus.reader(subjects.results_stream("eu"), 1)
+        await reader.batch(1, 1)
+        for part in (publisher, puller, reader):
+            await part.close()
+    await asyncio.sleep(0.05)
+    assert (asyncio.all_tasks(), len(bus._link._subscriptions), len(bus._link._reconnect_hooks)) == before
+
+
 async def test_every_task_ends_with_close(nats_server: NatsProcess) -> None:
     before = asyncio.all_tasks()
     bus = await Bus.connect(nats_server.url, name="test")
@@ -174,9 +221,6 @@ async def test_each_user_can_do_its_work_and_no_more(tmp_path: Path) -> None:
 
 
 async def exercise_as_users(url: str) -> None:
-    from farwatch_bus import ensure_events, ensure_leases, ensure_region
-    from farwatch_events import subjects
-
     incidents = await Bus.connect(url, name="incidents", user="incidents", password="x-secret")
     scheduler = await Bus.connect(url, name="scheduler", user="scheduler", password="x-secret")
     prober = await Bus.connect(url, name="prober", user="prober-eu", password="x-secret")

@@ -166,6 +166,13 @@ async def test_push_region_has_results_only(bus: Bus) -> None:
     assert await stream_info(bus, subjects.checks_stream(subjects.PUSH_REGION)) is None
 
 
+async def test_embedded_server_has_room_for_all_at_once(bus: Bus) -> None:
+    await ensure_events(bus)
+    await ensure_leases(bus)
+    for region in (subjects.DEFAULT_REGION, subjects.PUSH_REGION):
+        await ensure_region(bus, region)
+
+
 async def test_events_and_leases(bus: Bus) -> None:
     for _ in range(2):
         await ensure_events(bus)
