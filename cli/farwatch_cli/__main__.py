@@ -200,6 +200,34 @@ def restore(file: Path, *, data_dir: Path | None = None) -> int:
     return 0
 
 
+@app.command
+def keys(
+    *,
+    folder: Path,
+    region: Annotated[list[str], Parameter(negative="")],
+    database_host: str = "postgres:5432",
+) -> int:
+    """Make the passwords and the NATS configuration that containers need, and keep those that are there.
+
+    Parameters
+    ----------
+    folder
+        Where to write them: a folder for each service.
+    region
+        Region whose probers may connect; repeat it for several.
+    database_host
+        host:port of PostgreSQL as the services reach it.
+    """
+    from farwatch_cli.keys import write_keys
+
+    try:
+        write_keys(folder, region, database_host)
+    except (OSError, ValueError) as error:
+        raise Failure(f"the keys were not written: {error}") from None
+    print(f"Keys are in {folder}.")
+    return 0
+
+
 def _client() -> "Client":
     from farwatch_cli.client import Client
 
