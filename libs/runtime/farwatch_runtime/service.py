@@ -143,9 +143,14 @@ async def _run_body(service: Service, body: asyncio.Future[Any]) -> None:
         service.log.warning("stop_took_too_long", seconds=STOP_GRACE_SECONDS)
         body.cancel()
         await asyncio.wait({body}, timeout=CANCEL_GRACE_SECONDS)
-    if body.done() and not body.cancelled() and (error := body.exception()) is not None:
-        service.log.error("service_failed", exc_info=error)
-        service.fail(f"{type(error).__name__}: {error}")
+    if not body.done() or body.cancelled() or (error := body.exception()) is None:
+        return
+    if service.stop.is_set() and not service.health.ready:
+        # Broke off a start that waited for a server: there was nothing to lose.
+        service.log.info("stopped_before_ready", waiting_for=str(error))
+        return
+    service.log.error("service_failed", exc_info=error)
+    service.fail(f"{type(error).__name__}: {error}")
 
 
 async def _measure_loop_lag(registry: CollectorRegistry) -> None:

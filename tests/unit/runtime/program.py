@@ -19,6 +19,10 @@ async def forever() -> None:
 
 async def body(service: Service, settings: ServiceSettings) -> None:
     behaviour = sys.argv[1]
+    if behaviour == "waits-for-a-server":
+        Path(sys.argv[2]).write_text("up")
+        await service.stop.wait()
+        raise RuntimeError("stopped while connecting")
     service.ready()
     if behaviour == "side-task-dies":
         _ = service.spawn("helper", dies())

@@ -79,6 +79,15 @@ def test_body_that_fails_ends_the_service(tmp_path: Path) -> None:
     assert "body broke" in program.lines("service_failed")[0]["exception"]
 
 
+def test_stop_while_it_waits_for_a_server_is_no_failure(tmp_path: Path) -> None:
+    program = Program(tmp_path, "waits-for-a-server")
+    program.wait_up()
+    program.process.terminate()
+    assert program.end() == 0
+    assert program.lines("stopped_before_ready")[0]["waiting_for"] == "stopped while connecting"
+    assert not program.lines("service_failed")
+
+
 def test_body_that_hangs_is_cancelled_within_ten_seconds(tmp_path: Path) -> None:
     program = Program(tmp_path, "hangs-at-stop")
     while not program.lines("health_listening"):
