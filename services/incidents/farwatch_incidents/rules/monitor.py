@@ -148,6 +148,13 @@ def acknowledge(state: MonitorState, config: MonitorConfig, around: Around, acto
     return draft.done()
 
 
+def note(state: MonitorState, config: MonitorConfig, around: Around, actor: str, text: str) -> Decision:
+    draft = _Draft(state, config, around)
+    if state.incident:
+        draft.happen(incidents.note(state.incident, actor, text, around.now_ms))
+    return draft.done()
+
+
 def resolve_by_hand(state: MonitorState, config: MonitorConfig, around: Around, actor: str, text: str = "") -> Decision:
     """Closes the incident and holds: no new one until the monitor was up once."""
     draft = _Draft(state, config, around)

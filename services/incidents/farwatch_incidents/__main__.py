@@ -1,0 +1,65 @@
+"""`python -m farwatch_incidents`: wires, and nothing else."""
+
+import asyncio
+
+from farwatch_bus import Bus
+from farwatch_events import subjects
+from farwatch_incidents.app import holder_name, prepare, run_fold, run_relay, run_under_lease
+from farwatch_incidents.fold import Fold
+from farwatch_incidents.jobs import run_jobs
+from farwatch_incidents.metrics import Metrics
+from farwatch_incidents.retention import Keep
+from farwatch_incidents.settings import IncidentsSettings
+from farwatch_runtime.service import Service, run
+from farwatch_store import Database
+
+ROLE = "farwatch_incidents"
+
+
+async def body(service: Service, settings: IncidentsSettings) -> None:
+    password = settings.nats_password
+    db = await Database.connect(
+        settings.database_url.get_secret_value(), ROLE, max_size=settings.database_pool_size, name=ROLE
+    )
+    bus = await Bus.connect(
+        settings.nats_url,
+        name="incidents",
+        user=settings.nats_user,
+        password=password.get_secret_value() if password else None,
+        domain=settings.nats_domain,
+        ca_file=str(settings.nats_ca_file) if settings.nats_ca_file else None,
+        cert_file=str(settings.nats_cert_file) if settings.nats_cert_file else None,
+        key_file=str(settings.nats_key_file) if settings.nats_key_file else None,
+        stop=service.stop,
+    )
+    try:
+        await prepare(bus, db, service.stop)
+        await work(service, settings, bus, db)
+    finally:
+        await bus.close()
+        await db.close()
+
+
+async def work(service: Service, settings: IncidentsSettings, bus: Bus, db: Database) -> None:
+    fold = Fold(bus, db, Metrics(service.registry), settings.keep_raw_days)
+    keep = Keep(settings.keep_raw_days, settings.keep_hourly_days, settings.keep_daily_days)
+    holder, stop = holder_name(), service.stop
+
+    async def fold_term(over: asyncio.Event) -> None:
+        fold.progress = service.progress("fold", 30.0)
+        jobs = asyncio.create_task(run_jobs(db, keep, over, service.progress("jobs", 3600.0)))
+        try:
+            await run_fold(bus, fold, over)
+        finally:
+            over.set()
+            await jobs
+
+    service.ready()
+    await asyncio.gather(
+        run_under_lease(bus, subjects.FOLD_LEASE, holder, stop, fold_term),
+        run_under_lease(bus, subjects.RELAY_LEASE, holder, stop, lambda over: run_relay(bus, db, over)),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run("incidents", IncidentsSettings, body))

@@ -1,0 +1,19 @@
+"""Settings of the incidents service."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from farwatch_runtime.settings import DatabaseSettings
+
+
+class IncidentsSettings(DatabaseSettings):
+    keep_raw_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    keep_hourly_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    keep_daily_days: Annotated[int, Field(ge=1, le=36500)] = 400
+
+    @model_validator(mode="after")
+    def _coarser_is_longer(self) -> Self:
+        if not self.keep_raw_days <= self.keep_hourly_days <= self.keep_daily_days:
+            raise ValueError("FARWATCH_KEEP_RAW_DAYS must not exceed _HOURLY_, nor that FARWATCH_KEEP_DAILY_DAYS")
+        return self
