@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-CORE_SERVICES: Final = ("scheduler", "incidents", "notifier", "api")
+CORE_SERVICES: Final = ("api", "scheduler", "incidents", "notifier")  # the slowest to start first
 _API_ONLY: Final = (
     "FARWATCH_ADMIN_EMAIL",
     "FARWATCH_ADMIN_PASSWORD",
