@@ -19,17 +19,7 @@ async def serve(service: Service, settings: SchedulerSettings) -> None:
         max_size=settings.database_pool_size,
         name="farwatch-scheduler",
     )
-    bus = await Bus.connect(
-        settings.nats_url,
-        name="scheduler",
-        user=settings.nats_user,
-        password=settings.nats_password.get_secret_value() if settings.nats_password else None,
-        domain=settings.nats_domain,
-        ca_file=str(settings.nats_ca_file) if settings.nats_ca_file else None,
-        cert_file=str(settings.nats_cert_file) if settings.nats_cert_file else None,
-        key_file=str(settings.nats_key_file) if settings.nats_key_file else None,
-        stop=service.stop,
-    )
+    bus = await Bus.connect(name="scheduler", stop=service.stop, **settings.nats_options())
     try:
         await ensure_leases(bus)
         service.ready()

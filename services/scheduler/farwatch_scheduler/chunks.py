@@ -1,7 +1,7 @@
 """Chunks of due checks, put together from parts that were serialised once per configuration. Pure.
 
-The result equals `DueChunk.to_bytes` in meaning; building the models anew for every due check would cost a hundred
-times the processor time.
+What comes out is what DueChunk reads. Through the models each due check would be serialised again every interval, at
+several times the cost (bench/schedule.py has both).
 """
 
 import json

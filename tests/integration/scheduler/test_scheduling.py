@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 
-from farwatch_bus import delete_stream
+from farwatch_bus import NoResponders, delete_stream
 from farwatch_events.checks import CheckNowReply, CheckNowRequest
 from farwatch_events.events import ConfirmationRequested
 from farwatch_events.subjects import CHECK_NOW_COMMAND, NOW_DURABLE, RING_DURABLE, checks_stream
@@ -23,12 +23,14 @@ async def ask_now(world: World, monitor_id: int, request_id: str = "r-1") -> Che
     return CheckNowReply.from_bytes(await world.bus.request(CHECK_NOW_COMMAND, request.to_bytes(), 5))
 
 
-async def epoch_started(world: World) -> None:
-    async def started() -> bool:
-        async with world.db.connection() as connection:
-            return bool(await read_log(connection, 0, 10, ["schedule.epoch_started"]))
+async def leading(world: World) -> None:
+    async def answers() -> bool:
+        try:
+            return bool(await world.bus.request(CHECK_NOW_COMMAND, b"{}", 5))
+        except NoResponders:
+            return False
 
-    await eventually(started)
+    await eventually(answers)
 
 
 async def create_push(world: World) -> int:
@@ -57,7 +59,7 @@ async def test_every_monitor_is_asked_for_at_its_phase_and_once_an_interval(worl
 
 async def test_a_new_monitor_is_checked_within_a_second_and_joins_the_ring(world: World, prober: Prober) -> None:
     async with scheduling(world):
-        await epoch_started(world)
+        await leading(world)
         created = time.monotonic()
         monitor_id = await world.create_monitor(interval_seconds=5)
         await eventually(lambda: prober.asked, timeout_seconds=3)
@@ -83,7 +85,7 @@ async def test_a_paused_monitor_is_asked_for_no_more(world: World, prober: Probe
 
 async def test_push_monitors_are_never_scheduled(world: World, prober: Prober) -> None:
     async with scheduling(world):
-        await epoch_started(world)
+        await leading(world)
         push = await create_push(world)
         await asyncio.sleep(1.5)
         assert prober.asked == []
@@ -93,7 +95,7 @@ async def test_push_monitors_are_never_scheduled(world: World, prober: Prober) -
 async def test_check_now_asks_each_region_for_one_try(world: World, prober: Prober) -> None:
     (monitor_id,) = await world.add_monitors(1, interval_seconds=3600, retries=3)
     async with scheduling(world):
-        await epoch_started(world)
+        await leading(world)
         replies = [await eventually(lambda: ask_now(world, monitor_id), timeout_seconds=3)]
         replies += await asyncio.gather(*(ask_now(world, monitor_id, f"r-{n}") for n in (2, 3)))
         await eventually(lambda: len(prober.asked) == 3)
@@ -106,7 +108,7 @@ async def test_check_now_asks_each_region_for_one_try(world: World, prober: Prob
 async def test_check_now_of_what_cannot_be_checked_says_why(world: World, prober: Prober) -> None:
     (elsewhere,) = await world.add_monitors(1, regions=["moon"])
     async with scheduling(world):
-        await epoch_started(world)
+        await leading(world)
         assert (await ask_now(world, 4711)).error == "there is no such monitor"
         assert (await ask_now(world, elsewhere)).error == "none of the monitor's regions has a prober"
         answer = await world.bus.request(CHECK_NOW_COMMAND, b"{}", 5)
@@ -118,7 +120,7 @@ async def test_a_confirmation_goes_to_the_region_that_was_named(world: World, pr
     await world.open_region("us")
     other = Prober(world.bus, "us")
     async with scheduling(world):
-        await epoch_started(world)
+        await leading(world)
         async with world.db.transaction() as connection:
             await world.record(
                 connection,
@@ -178,6 +180,7 @@ async def test_slots_far_ahead_of_the_bus_are_parked_with_an_event(world: World,
             async with world.db.connection() as connection:
                 return bool(await read_log(connection, 0, 10, ["schedule.slots_parked"]))
 
+        await leading(world)
         await eventually(parked, timeout_seconds=6)
         before = len(prober.asked)
         assert "clock is wrong" in ((await ask_now(world, monitor_id)).error or "")
