@@ -388,6 +388,12 @@ create table alerting.delivery_attempts (
     primary key (delivery_id, attempt)
 );
 
+-- Until when a service asked not to be written to: a rate limit is about the channel, not the message that met it.
+create table alerting.channel_holds (
+    channel_id bigint primary key,
+    until timestamptz not null
+);
+
 -- roles ----------------------------------------------------------------------------------------------------------
 
 -- A NOLOGIN role a service, which it takes by SET ROLE. Without CREATEROLE the services keep the login's own rights.
