@@ -22,7 +22,7 @@ CONSUMER = "notifier"
 
 
 class Notifier:
-    """Follows the log, sends what is due, answers test commands. Works on without NATS, up to a second slower."""
+    """Follows the log, sends what is due, answers test commands. Works on without NATS: the database wakes it too."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Notifier:
         sender = Sender(box, outbound)
         self._nudge = asyncio.Event()
         self.follower = Follower(db, CONSUMER, Intake(public_url, metrics, now).apply, self._nudge)
-        self.dispatcher = Dispatcher(db, sender, metrics, now, draw)
+        self.dispatcher = Dispatcher(db, sender, metrics, now, draw, self._nudge.set)
         self.trial = Trial(db, sender, public_url, now)
 
     async def attach(self, bus: Bus) -> list[Subscription]:

@@ -8,8 +8,9 @@ from farwatch_events.events import DeliveryFailed, EventMeta
 from farwatch_store import Connection, Database, append
 
 _DUE_CHANNELS = """
-    select distinct channel_id from alerting.deliveries
-    where state = 'pending' and next_attempt_at <= to_timestamp($1::double precision / 1000)
+    select distinct d.channel_id from alerting.deliveries d left join alerting.channel_holds h using (channel_id)
+    where d.state = 'pending' and d.next_attempt_at <= to_timestamp($1::double precision / 1000)
+      and (h.until is null or h.until <= to_timestamp($1::double precision / 1000))
 """
 
 # The first of each thread only: a later message of a thread waits until the earlier ones are done.
@@ -22,6 +23,10 @@ _TAKE = """
       and not exists (
           select from alerting.deliveries e
           where e.channel_id = d.channel_id and e.thread = d.thread and e.state = 'pending' and e.id < d.id
+      )
+      and not exists (
+          select from alerting.channel_holds h
+          where h.channel_id = $1 and h.until > to_timestamp($2::double precision / 1000)
       )
     order by d.id limit $3
 """
@@ -50,10 +55,10 @@ _DROP = "update alerting.deliveries set state = 'suppressed', reason = $2 where 
 
 _EXPIRE = "update alerting.deliveries set state = 'failed', error = $2 where id = $1 and state = 'pending' returning id"
 
-# A rate limit is about the channel, not about the one message that met it.
 _HOLD_CHANNEL = """
-    update alerting.deliveries set next_attempt_at = to_timestamp($2::double precision / 1000)
-    where channel_id = $1 and state = 'pending' and next_attempt_at < to_timestamp($2::double precision / 1000)
+    insert into alerting.channel_holds as h (channel_id, until)
+    values ($1, to_timestamp($2::double precision / 1000))
+    on conflict (channel_id) do update set until = greatest(h.until, excluded.until)
 """
 
 _PENDING = "select count(*) from alerting.deliveries where state = 'pending'"

@@ -32,13 +32,20 @@ class Dispatcher:
     """Finds channels with something due and runs one worker for each that no other notifier serves."""
 
     def __init__(
-        self, db: Database, sender: Sender, metrics: Metrics, now: Callable[[], int], draw: Callable[[], float]
+        self,
+        db: Database,
+        sender: Sender,
+        metrics: Metrics,
+        now: Callable[[], int],
+        draw: Callable[[], float],
+        on_event: Callable[[], None],
     ) -> None:
+        """`on_event` is called when the database says that the log has grown."""
         self._db = db
         self._metrics = metrics
         self._now = now
         self._news = asyncio.Event()
-        self._locks = ChannelLocks(db, self._news.set)
+        self._locks = ChannelLocks(db, on_event, self._news.set)
         self._delivery = Delivery(db, sender, metrics, now, draw)
         self._workers: dict[int, asyncio.Task[None]] = {}
         self._counted_at = 0.0

@@ -9,6 +9,7 @@ import structlog
 
 from farwatch_notifier.intake import DELIVERIES_CHANNEL
 from farwatch_store import Database, StoreUnavailable
+from farwatch_store.log import CHANNEL as LOG_CHANNEL
 
 _NAMESPACE = 0x46577
 _LARGEST_KEY = 2**31 - 1
@@ -21,14 +22,15 @@ log = structlog.get_logger("farwatch_notifier")
 
 
 class ChannelLocks:
-    """All locks of this process, on one connection that also hears of new deliveries.
+    """All locks of this process, on one connection that also hears of new events and deliveries.
 
     When the connection is lost, so are the locks: `holds` is asked before every send.
     """
 
-    def __init__(self, db: Database, on_news: Callable[[], None]) -> None:
+    def __init__(self, db: Database, on_event: Callable[[], None], on_delivery: Callable[[], None]) -> None:
         self._db = db
-        self._on_news = on_news
+        self._on_event = on_event
+        self._on_delivery = on_delivery
         self._connection: asyncpg.Connection[Any] | None = None
         self._held: set[int] = set()
         self._guard = asyncio.Lock()
@@ -62,7 +64,7 @@ class ChannelLocks:
                     log.warning("lock_not_given_back", channel=channel_id, error=str(error))
 
     async def ensure_connected(self) -> None:
-        """Raises StoreUnavailable. Without the connection nothing is heard of new deliveries."""
+        """Raises StoreUnavailable. Without the connection nothing is heard of news."""
         async with self._guard:
             await self._connect()
 
@@ -76,13 +78,15 @@ class ChannelLocks:
         connection = await self._db.connect_alone()
         try:
             await connection.execute(_KEEPALIVE)
-            await connection.add_listener(DELIVERIES_CHANNEL, lambda *_: self._on_news())
+            await connection.add_listener(LOG_CHANNEL, lambda *_: self._on_event())
+            await connection.add_listener(DELIVERIES_CHANNEL, lambda *_: self._on_delivery())
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             connection.terminate()
             raise StoreUnavailable(str(error)) from error
         connection.add_termination_listener(self._lost)
         self._connection = connection
-        self._on_news()
+        self._on_event()
+        self._on_delivery()
 
     def _lost(self, connection: object) -> None:
         if connection is self._connection:

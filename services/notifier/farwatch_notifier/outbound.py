@@ -77,14 +77,16 @@ class Outbound:
         if ca_file is not None:
             tls.load_verify_locations(ca_file)
         # No bound on the pool: each channel bounds its own requests, and a shared bound would let one delay another.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=50, keepalive_expiry=15)
+        # No connection is used twice: a service that ends one while we write, or sends a body with a 204, would
+        # break the next message after it was taken, and its retry would be a repeat.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         client = httpx.AsyncClient(
             verify=tls,
             trust_env=False,
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             limits=limits,
-            headers={"User-Agent": "Farwatch", "Accept-Encoding": "identity"},
+            headers={"User-Agent": "Farwatch", "Accept-Encoding": "identity", "Connection": "close"},
         )
         return cls(client, tls, _own_name())
 

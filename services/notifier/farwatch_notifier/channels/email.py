@@ -100,4 +100,12 @@ def _judge(failure: Exception) -> tuple[str, bool]:
         return "the mail server did not answer in time", False
     if isinstance(failure, ValueError):
         return f"the message cannot be made: {failure}", True
-    return f"no connection to the mail server: {failure}", False
+    if type(failure) is aiosmtplib.SMTPException:
+        return f"the mail server cannot do what is configured: {failure.message}", True
+    return f"no connection to the mail server: {_with_cause(failure)}", False
+
+
+def _with_cause(failure: Exception) -> str:
+    """The library's own text ends in nothing when the cause has no text."""
+    cause = failure.__cause__
+    return f"{failure}{type(cause).__name__}" if cause is not None and not str(cause) else str(failure)
