@@ -71,14 +71,19 @@ def parse_body(
 
 def encrypted_by_hand(channel_type: str, config: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Problem]:
     """The encrypted form comes from us alone."""
-    headers = config.get("headers")
-    given = {name: config.get(name) for name in secret_fields(channel_type)}
-    given |= {f"headers.{name}": value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
+    given, known = _secret_places(channel_type, config), _secret_places(channel_type, stored)
     return [
         problem(f"config.{name}", f"must not start with {ENCRYPTED_PREFIX}")
         for name, value in given.items()
-        if isinstance(value, str) and value.startswith(ENCRYPTED_PREFIX) and value != stored.get(name)
+        if isinstance(value, str) and value.startswith(ENCRYPTED_PREFIX) and value != known.get(name)
     ]
+
+
+def _secret_places(channel_type: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands where a secret may stand, by field path."""
+    headers = config.get("headers")
+    places = {name: config.get(name) for name in secret_fields(channel_type)}
+    return places | ({f"headers.{name}": v for name, v in headers.items()} if isinstance(headers, Mapping) else {})
 
 
 async def create_channel(deps: Deps, identity: Identity, data: Mapping[str, Any]) -> int:

@@ -1,5 +1,7 @@
 """HTTP: one module a resource."""
 
+from fastapi.routing import APIRoute
+
 from farwatch_api.routes import (
     accounts,
     auth,
@@ -35,3 +37,14 @@ ROUTERS = (
     docs.router,
     pages.router,
 )
+
+
+def every_route() -> list[tuple[str, str]]:
+    """(method, path pattern) of all there is, for the tests that walk them and the page that documents them."""
+    return [
+        (method, route.path)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]

@@ -1,0 +1,110 @@
+"""The api over real servers: `client` goes through the whole application, the gate included."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+
+from farwatch_api.app import create_app
+from farwatch_api.auth.passwords import Passwords
+from farwatch_api.deps import Deps
+from farwatch_api.hub import Hub
+from farwatch_api.settings import ApiSettings
+from farwatch_bus import Bus
+from farwatch_events.events import EventMeta
+from farwatch_runtime.secrets import SecretBox
+from farwatch_store import Database
+
+KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+API_TOKEN = "an-api-token-for-tests-of-32-chars-or-more"
+PASSWORD = "correct horse battery"
+EMAIL = "admin@example.com"
+BASE = "http://farwatch.test"
+
+
+@pytest.fixture
+def settings(database_url: str) -> ApiSettings:
+    return ApiSettings.model_validate(
+        {"database_url": database_url, "secret_key_file": "/nonexistent", "api_token": API_TOKEN}
+    )
+
+
+@pytest.fixture
+async def deps(bus: Bus, database: Database, settings: ApiSettings) -> AsyncIterator[Deps]:
+    quick = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
+    made = Deps(database, bus, bus.publisher(), SecretBox.from_keys([KEY]), settings, Hub(database), Passwords(quick))
+    await made.hub.start(bus)
+    yield made
+    await made.hub.close()
+    made.passwords.close()
+
+
+@pytest.fixture
+def app(deps: Deps) -> FastAPI:
+    return create_app(deps)
+
+
+@pytest.fixture
+async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Nobody: no token, no cookie."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """An administrator by FARWATCH_API_TOKEN."""
+    headers = {"Authorization": f"Bearer {API_TOKEN}"}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers, timeout=20) as client:
+        yield client
+
+
+@dataclass
+class Browser:
+    http: httpx.AsyncClient
+    csrf: str
+    user_id: int
+
+    def headers(self) -> dict[str, str]:
+        return {"X-CSRF-Token": self.csrf}
+
+
+@pytest.fixture
+async def user_id(deps: Deps) -> int:
+    from farwatch_api.auth.setup import add_user
+
+    hashed = await deps.passwords.hash(PASSWORD)
+    async with deps.write() as connection:
+        return await add_user(connection, EMAIL, "Ada", hashed, EventMeta(actor="test"), deps.now_ms())
+
+
+@pytest.fixture
+async def browser(app: FastAPI, user_id: int) -> AsyncIterator[Browser]:
+    """A person who has signed in."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, timeout=20) as http:
+        answer = await http.post("/sign-in", json={"email": EMAIL, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        yield Browser(http, answer.json()["data"]["csrf_token"], user_id)
+
+
+Data = Callable[[httpx.Response, int], Any]
+
+
+@pytest.fixture
+def data() -> Data:
+    """The data of an answer, after looking at its status and its envelope."""
+
+    def unwrap(response: httpx.Response, status: int = 200) -> Any:
+        assert response.status_code == status, response.text
+        body = response.json()
+        assert set(body) == {"status", "data", "message", "timestamp"}
+        assert body["status"] == ("success" if status < 400 else "error")
+        assert body["timestamp"].endswith("Z")
+        return body["data"]
+
+    return unwrap
