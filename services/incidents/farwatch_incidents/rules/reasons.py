@@ -1,6 +1,6 @@
 """The sentences: why a verdict is what it is, in words for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from farwatch_events.events import Verdict
 from farwatch_incidents.rules.quorum import Ballot, Ruling
@@ -81,16 +81,19 @@ def _down(ballots: tuple[Ballot, ...]) -> str:
 
 def _who_failed(down: list[Ballot]) -> str:
     """eu and us both failed 2 of 2 tries: connection refused"""
-    causes: dict[tuple[str, str], list[str]] = {}
+    causes: dict[str, dict[str, str]] = {}
     for ballot in down:
         if ballot.local is not None:
-            what = (failure(ballot.local), str(ballot.local.error or ballot.local.error_class or "no reason given"))
-            causes.setdefault(what, []).append(ballot.region)
-    together = {1: "", 2: " both"}
-    return "; ".join(
-        f"{listed(regions)}{together.get(len(regions), ' all')} {failed}: {error}"
-        for (failed, error), regions in causes.items()
-    )
+            error = str(ballot.local.error or ballot.local.error_class or "no reason given")
+            causes.setdefault(error, {})[ballot.region] = failure(ballot.local)
+    return "; ".join(f"{_together(failures)}: {error}" for error, failures in causes.items())
+
+
+def _together(failures: Mapping[str, str]) -> str:
+    """Regions with how each of them failed, in one clause where it was the same."""
+    regions, ways = list(failures), set(failures.values())
+    all_of_them = {1: "", 2: " both"}.get(len(regions), " all")
+    return f"{listed(regions)}{all_of_them} {ways.pop() if len(ways) == 1 else 'failed'}"
 
 
 def _degraded(ballots: tuple[Ballot, ...]) -> str:

@@ -1,0 +1,190 @@
+"""Commands over the bus, and what the log tells of monitors and maintenance."""
+
+from datetime import UTC, datetime, timedelta
+
+from farwatch_bus import stream_info
+from farwatch_events import subjects
+from farwatch_events.checks import IncidentCommand, RegisterRegionRequest, Reply
+from farwatch_events.events import MaintenanceScheduled, MonitorDeleted, MonitorPaused, MonitorResumed
+from farwatch_events.live import LiveCheck, LiveMonitor
+from farwatch_incidents.fold import Fold
+from farwatch_runtime.clock import now_ms
+from tests.integration.incidents.conftest import World, down, up
+from tests.support.waiting import eventually
+
+
+async def ask(world: World, subject: str, command: IncidentCommand | RegisterRegionRequest) -> Reply:
+    await eventually(lambda: _answers(world))
+    return Reply.from_bytes(await world.bus.request(subject, command.to_bytes(), 10))
+
+
+async def _answers(world: World) -> bool:
+    return bool(await world.one("select epoch from health.shards") > 0)
+
+
+async def broken(world: World, **fields: object) -> tuple[int, int]:
+    """A monitor that is down: its id and its incident's."""
+    await world.region("eu")
+    monitor_id = await world.monitor(**fields)
+    await world.beat("eu")
+    await world.say("eu", down(monitor_id, now_ms() // 1000 * 1000))
+    incident_id = await eventually(
+        lambda: world.one("select id from health.incidents where monitor_id = $1", monitor_id)
+    )
+    return monitor_id, incident_id
+
+
+async def test_a_region_is_registered_once_and_read_at_once(world: World, fold: Fold) -> None:
+    for _ in range(2):
+        reply = await ask(world, subjects.REGISTER_REGION_COMMAND, RegisterRegionRequest(region="ap", prober="p1"))
+        assert reply == Reply(ok=True)
+    assert await world.types("region-ap") == ["region.registered"]
+    assert await stream_info(world.bus, "CHECKS_ap") is not None
+    monitor_id = await world.monitor()
+    await world.say("ap", up(monitor_id, now_ms()))
+    await world.folded(1)
+
+
+async def test_the_push_region_gets_its_stream_and_is_no_region_of_monitors(world: World, fold: Fold) -> None:
+    reply = await ask(world, subjects.REGISTER_REGION_COMMAND, RegisterRegionRequest(region="push", prober="api"))
+    assert reply.ok
+    assert await stream_info(world.bus, "RESULTS_push") is not None
+    assert await world.one("select count(*) from config.regions") == 0
+
+
+async def test_a_bad_region_is_refused(world: World, fold: Fold) -> None:
+    reply = await ask(world, subjects.REGISTER_REGION_COMMAND, RegisterRegionRequest(region="Über", prober="p1"))
+    assert (reply.ok, reply.code) == (False, "conflict")
+
+
+async def test_acknowledge_note_resolve(world: World, fold: Fold) -> None:
+    monitor_id, incident_id = await broken(world)
+    command = IncidentCommand(incident_id=incident_id, actor="user:7")
+    assert (await ask(world, subjects.ACKNOWLEDGE_COMMAND, command)).ok
+    again = await ask(world, subjects.ACKNOWLEDGE_COMMAND, command)
+    assert (again.ok, again.code) == (False, "conflict")
+    note = command.model_copy(update={"text": "Looking at it"})
+    assert (await ask(world, subjects.NOTE_COMMAND, note)).ok
+    assert (await ask(world, subjects.RESOLVE_COMMAND, command)).ok
+    assert (await ask(world, subjects.RESOLVE_COMMAND, command)).code == "conflict"
+    assert (await ask(world, subjects.NOTE_COMMAND, note.model_copy(update={"text": "It was DNS"}))).ok
+    nobody = await ask(world, subjects.NOTE_COMMAND, note.model_copy(update={"incident_id": 999}))
+    assert nobody.code == "not_found"
+    lines = await world.rows("select seq, kind, sentence, actor from health.incident_timeline order by seq")
+    assert [(line["seq"], line["kind"], line["actor"]) for line in lines] == [
+        (1, "vote", None),
+        (2, "opened", None),
+        (3, "acknowledged", "user:7"),
+        (4, "noted", "user:7"),
+        (5, "resolved", "user:7"),
+        (6, "noted", "user:7"),
+    ]
+    actors = await world.rows("select meta->>'actor' as actor from log.events where stream like 'incident-%'")
+    assert [row["actor"] for row in actors] == ["incidents", *["user:7"] * 4]
+    await world.say("eu", down(monitor_id, now_ms()))
+    await world.folded(2)
+    assert await world.one("select count(*) from health.incidents") == 1
+
+
+async def test_pause_closes_without_recovery_and_resume_starts_at_pending(world: World, fold: Fold) -> None:
+    monitor_id, incident_id = await broken(world)
+    pause = "update config.monitors set enabled = false, config_version = 2 where id = $1"
+    await world.log(MonitorPaused(at_ms=now_ms(), monitor_id=monitor_id, config_version=2), pause, monitor_id)
+    row = await eventually(
+        lambda: world.one("select how_resolved from health.incidents where how_resolved is not null")
+    )
+    assert row == "paused"
+    resume = "update config.monitors set enabled = true, config_version = 3 where id = $1"
+    await world.log(MonitorResumed(at_ms=now_ms(), monitor_id=monitor_id, config_version=3), resume, monitor_id)
+    await world.say("eu", down(monitor_id, now_ms()))
+    await world.folded(2)
+    assert await world.one("select verdict from health.verdicts") == "pending"
+    await world.say("eu", down(monitor_id, now_ms(), config_version=3))
+    await eventually(
+        lambda: world.one("select 1 from health.incidents where id = $1 and state = 'open'", incident_id + 1)
+    )
+
+
+async def test_delete_closes_and_results_in_flight_are_dropped(world: World, fold: Fold) -> None:
+    monitor_id, _ = await broken(world)
+    delete = "update config.monitors set deleted_at = now() where id = $1"
+    await world.log(MonitorDeleted(at_ms=now_ms(), monitor_id=monitor_id), delete, monitor_id)
+    row = await eventually(
+        lambda: world.one("select how_resolved from health.incidents where how_resolved is not null")
+    )
+    assert row == "deleted"
+    await world.say("eu", down(monitor_id, now_ms()))
+    await eventually(lambda: fold.metrics.dropped.labels("no_monitor")._value.get() == 1)
+    assert await world.one("select count(*) from health.verdicts") == 0
+    assert await world.one("select count(*) from health.monitor_state") == 0
+    assert await world.one("select count(*) from health.check_results") == 1
+
+
+async def test_maintenance_suppresses_and_tells_at_its_end(world: World, fold: Fold) -> None:
+    ends = datetime.now(UTC) + timedelta(seconds=3)
+    window = "insert into config.maintenance (name, all_monitors, starts_at, ends_at) values ('m', true, now(), $1)"
+    await world.log(MaintenanceScheduled(at_ms=now_ms(), maintenance_id=1, name="m"), window, ends)
+    await world.region("eu")
+    await world.beat("eu")
+    await eventually(lambda: world.one("select 1 from health.regions"))
+    _, incident_id = await broken(world)
+    assert await world.one("select suppressed from health.incidents") == "maintenance"
+    await eventually(lambda: _unsuppressed(world), timeout_seconds=10)
+    assert await world.types(f"incident-{incident_id}") == ["incident.opened", "incident.unsuppressed"]
+
+
+async def _unsuppressed(world: World) -> bool:
+    await world.beat("eu")
+    return await world.one("select suppressed from health.incidents") is None
+
+
+async def test_a_silent_region_is_told_once_and_its_votes_are_unknown(world: World, fold: Fold) -> None:
+    await world.region("eu")
+    monitor_id = await world.monitor()
+    await world.beat("eu")
+    await world.say("eu", up(monitor_id, now_ms()))
+    await world.folded(1)
+    await eventually(lambda: _verdict_is(world, "unknown"), timeout_seconds=15)
+    assert await world.types("region-eu") == ["region.silenced"]
+    assert await world.one("select state from health.regions where region = 'eu'") == "silent"
+    await world.beat("eu")
+    await eventually(lambda: _verdict_is(world, "up"))
+    assert await world.types("region-eu") == ["region.silenced", "region.returned"]
+    assert await world.one("select count(*) from health.incidents") == 0
+
+
+async def _verdict_is(world: World, verdict: str) -> bool:
+    return bool(await world.one("select verdict from health.verdicts") == verdict)
+
+
+async def test_a_push_that_does_not_come_is_missed(world: World, fold: Fold) -> None:
+    monitor_id = await world.monitor(type="push", interval_seconds=5, grace_seconds=0)
+    await world.beat("push")
+    await eventually(lambda: _beaten(world, "select 1 from health.regions"))
+    await world.say("push", up(monitor_id, now_ms()))
+    await eventually(lambda: _verdict_is(world, "up"))
+    await eventually(lambda: _beaten(world, "select 1 from health.incidents where error_class = 'missed'"), 12, 0.5)
+    assert "no push came for" in await world.one("select reason from health.incidents")
+    await world.say("push", up(monitor_id, now_ms()))
+    await eventually(lambda: world.one("select 1 from health.incidents where how_resolved = 'recovered'"))
+
+
+async def _beaten(world: World, query: str) -> bool:
+    await world.beat("push")
+    return bool(await world.one(query))
+
+
+async def test_browsers_are_told_after_the_commit(world: World, fold: Fold) -> None:
+    told: list[bytes] = []
+
+    async def on_live(message: object) -> None:
+        told.append(message.data)  # type: ignore[attr-defined]
+
+    await world.bus.subscribe(subjects.LIVE_FILTER, on_live)
+    await world.region("eu")
+    monitor_id = await world.monitor()
+    await world.say("eu", up(monitor_id, now_ms(), kind="manual", request_id="r1"))
+    await eventually(lambda: len(told) == 2)
+    live = LiveMonitor.from_bytes(told[0])
+    assert (live.monitor_id, live.region, live.verdict, live.verdict_changed) == (monitor_id, "eu", "up", True)
+    assert LiveCheck.from_bytes(told[1]).request_id == "r1"
