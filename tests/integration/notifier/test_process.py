@@ -79,7 +79,7 @@ async def test_killed_while_alerts_flow_none_is_lost_and_repeats_carry_their_key
             await asyncio.sleep(0.02)
 
     flowing = asyncio.create_task(flow())
-    for kill in range(KILLS):
+    for _ in range(KILLS):
         reached = len(http_sink.requests)
         await eventually(lambda reached=reached: len(http_sink.requests) >= reached + 15, 20)  # type: ignore[misc]
         await process.end(signal.SIGKILL)
