@@ -1,6 +1,7 @@
 """The api over real servers: `client` goes through the whole application, the gate included."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from farwatch_api.settings import ApiSettings
 from farwatch_bus import Bus
 from farwatch_events.events import EventMeta
 from farwatch_runtime.secrets import SecretBox
-from farwatch_store import Database
+from farwatch_store import Connection, Database
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 API_TOKEN = "an-api-token-for-tests-of-32-chars-or-more"
@@ -33,18 +34,35 @@ def settings(database_url: str) -> ApiSettings:
     )
 
 
+class TestDeps(Deps):
+    """What the routes work with, under the api's own role; and `direct`, which writes what other services own."""
+
+    __test__ = False
+    owner: Database
+
+    @asynccontextmanager
+    async def direct(self) -> AsyncIterator[Connection]:
+        async with self.owner.transaction() as connection:
+            yield connection
+
+
 @pytest.fixture
-async def deps(bus: Bus, database: Database, settings: ApiSettings) -> AsyncIterator[Deps]:
+async def deps(bus: Bus, database: Database, database_url: str, settings: ApiSettings) -> AsyncIterator[TestDeps]:
+    under_role = await Database.connect(database_url, "farwatch_api")
     quick = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
-    made = Deps(database, bus, bus.publisher(), SecretBox.from_keys([KEY]), settings, Hub(database), Passwords(quick))
+    made = TestDeps(
+        under_role, bus, bus.publisher(), SecretBox.from_keys([KEY]), settings, Hub(under_role), Passwords(quick)
+    )
+    made.owner = database
     await made.hub.start(bus)
     yield made
     await made.hub.close()
     made.passwords.close()
+    await under_role.close()
 
 
 @pytest.fixture
-def app(deps: Deps) -> FastAPI:
+def app(deps: TestDeps) -> FastAPI:
     return create_app(deps)
 
 
@@ -75,7 +93,7 @@ class Browser:
 
 
 @pytest.fixture
-async def user_id(deps: Deps) -> int:
+async def user_id(deps: TestDeps) -> int:
     from farwatch_api.auth.setup import add_user
 
     hashed = await deps.passwords.hash(PASSWORD)

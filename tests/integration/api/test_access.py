@@ -14,10 +14,9 @@ from pydantic import SecretStr
 from starlette.routing import Mount
 
 from farwatch_api.auth import setup
-from farwatch_api.deps import Deps
 from farwatch_api.routes import ROUTERS, every_route
 from farwatch_api.settings import ApiSettings
-from tests.integration.api.conftest import API_TOKEN, BASE, EMAIL, PASSWORD, Browser
+from tests.integration.api.conftest import API_TOKEN, BASE, EMAIL, PASSWORD, Browser, TestDeps
 
 OPEN_TO_ALL = {
     ("GET", "/healthz"),
@@ -78,7 +77,7 @@ async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClie
 
 
 async def test_sign_in_sets_a_cookie_that_scripts_cannot_read(
-    stranger: httpx.AsyncClient, user_id: int, deps: Deps
+    stranger: httpx.AsyncClient, user_id: int, deps: TestDeps
 ) -> None:
     answer = await stranger.post("/sign-in", json={"email": f" {EMAIL.upper()} ", "password": PASSWORD})
     cookie = answer.headers["set-cookie"]
@@ -144,7 +143,7 @@ async def test_a_write_from_another_site_is_refused_even_with_the_token(browser:
 
 
 async def test_guessing_is_slowed_down_also_when_done_at_once(
-    stranger: httpx.AsyncClient, user_id: int, deps: Deps
+    stranger: httpx.AsyncClient, user_id: int, deps: TestDeps
 ) -> None:
     guesses = [stranger.post("/sign-in", json={"email": EMAIL, "password": f"guess-{n}"}) for n in range(12)]
     codes = sorted(answer.status_code for answer in await asyncio.gather(*guesses))
@@ -153,7 +152,7 @@ async def test_guessing_is_slowed_down_also_when_done_at_once(
     answer = await stranger.post("/sign-in", json={"email": EMAIL, "password": PASSWORD})
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
-    async with deps.write() as connection:
+    async with deps.direct() as connection:
         await connection.execute("update auth.throttle set blocked_until = now() - interval '1 second'")
     assert (await stranger.post("/sign-in", json={"email": EMAIL, "password": PASSWORD})).status_code == 200
     async with deps.read() as connection:
@@ -161,7 +160,7 @@ async def test_guessing_is_slowed_down_also_when_done_at_once(
 
 
 async def test_tokens_are_shown_once_scoped_expiring_and_revocable(
-    browser: Browser, stranger: httpx.AsyncClient, deps: Deps, data: Any
+    browser: Browser, stranger: httpx.AsyncClient, deps: TestDeps, data: Any
 ) -> None:
     body = {"name": "ci", "scope": "read"}
     created = data(await browser.http.post("/api/tokens", json=body, headers=browser.headers()), 201)
@@ -174,10 +173,10 @@ async def test_tokens_are_shown_once_scoped_expiring_and_revocable(
     stranger.cookies.clear()
     assert (await stranger.get("/api/monitors", headers=bearer)).status_code == 200
     assert (await stranger.post("/api/monitors", json=MONITOR, headers=bearer)).status_code == 403
-    async with deps.write() as connection:
+    async with deps.direct() as connection:
         await connection.execute("update auth.tokens set expires_at = now() - interval '1 second'")
     assert (await stranger.get("/api/monitors", headers=bearer)).status_code == 401
-    async with deps.write() as connection:
+    async with deps.direct() as connection:
         await connection.execute("update auth.tokens set expires_at = null")
     data(await browser.http.delete(f"/api/tokens/{created['id']}", headers=browser.headers()))
     assert (await stranger.get("/api/monitors", headers=bearer)).status_code == 401
@@ -233,7 +232,7 @@ async def test_users(browser: Browser, data: Any) -> None:
 
 
 async def test_the_set_up_link_makes_one_admin_once(
-    stranger: httpx.AsyncClient, deps: Deps, tmp_path: Path, settings: ApiSettings
+    stranger: httpx.AsyncClient, deps: TestDeps, tmp_path: Path, settings: ApiSettings
 ) -> None:
     file = tmp_path / "link"
     with_file = settings.model_copy(update={"setup_link_file": file})
@@ -254,7 +253,9 @@ async def test_the_set_up_link_makes_one_admin_once(
     assert file.read_text().strip() == link
 
 
-async def test_settings_make_the_first_admin(stranger: httpx.AsyncClient, deps: Deps, settings: ApiSettings) -> None:
+async def test_settings_make_the_first_admin(
+    stranger: httpx.AsyncClient, deps: TestDeps, settings: ApiSettings
+) -> None:
     configured = settings.model_copy(update={"admin_email": "Root@Example.com", "admin_password": SecretStr(PASSWORD)})
     for _ in range(2):
         await setup.prepare(deps.db, configured, deps.passwords, BASE, deps.now_ms())
@@ -262,7 +263,7 @@ async def test_settings_make_the_first_admin(stranger: httpx.AsyncClient, deps: 
     assert answer.status_code == 200
 
 
-async def test_metrics_need_a_token_from_elsewhere(stranger: httpx.AsyncClient, deps: Deps) -> None:
+async def test_metrics_need_a_token_from_elsewhere(stranger: httpx.AsyncClient, deps: TestDeps) -> None:
     assert (await stranger.get("/healthz")).status_code == 200
     assert (await stranger.get("/readyz")).status_code == 503
     deps.health.ready = True

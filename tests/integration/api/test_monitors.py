@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from farwatch_api.deps import Deps
 from farwatch_events.monitor import MASK
 from farwatch_store import read_stream
+from tests.integration.api.conftest import TestDeps
 
 HTTP = {"type": "http", "name": "Shop", "url": "https://shop.example/"}
 MINIMAL: dict[str, dict[str, Any]] = {
@@ -30,7 +30,7 @@ async def create(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", MINIMAL)
 async def test_each_type_lives_through_create_read_change_pause_resume_and_delete(
-    client: httpx.AsyncClient, deps: Deps, data: Any, kind: str
+    client: httpx.AsyncClient, deps: TestDeps, data: Any, kind: str
 ) -> None:
     created = data(await client.post("/api/monitors", json=MINIMAL[kind]), 201)
     path = f"/api/monitors/{created['id']}"
@@ -69,7 +69,9 @@ async def test_each_type_lives_through_create_read_change_pause_resume_and_delet
     assert events[1].data["changed"] == ["name", "tags"]
 
 
-async def test_a_change_that_changes_nothing_makes_no_event(client: httpx.AsyncClient, deps: Deps, data: Any) -> None:
+async def test_a_change_that_changes_nothing_makes_no_event(
+    client: httpx.AsyncClient, deps: TestDeps, data: Any
+) -> None:
     created = await create(client, headers={"Authorization": "Bearer abc"})
     same = data(await client.put(f"/api/monitors/{created['id']}", json=created))
     assert same == created
@@ -83,7 +85,7 @@ async def test_ids_are_never_given_again(client: httpx.AsyncClient, data: Any) -
     assert (await create(client))["id"] > first["id"]
 
 
-async def test_secrets_are_masked_kept_and_encrypted(client: httpx.AsyncClient, deps: Deps, data: Any) -> None:
+async def test_secrets_are_masked_kept_and_encrypted(client: httpx.AsyncClient, deps: TestDeps, data: Any) -> None:
     secret, word = "tok-5f3e9a-very-secret", "hunter2-hunter2"
     created = await create(
         client,
@@ -254,8 +256,10 @@ async def test_type_cannot_change_and_patch_null_restores_the_default(client: ht
     assert (patched["expected_text"], patched["interval_seconds"], patched["timeout_seconds"]) == (None, 5, 4)
 
 
-async def test_pages_over_a_thousand_monitors_in_every_order(client: httpx.AsyncClient, deps: Deps, data: Any) -> None:
-    async with deps.write() as connection:
+async def test_pages_over_a_thousand_monitors_in_every_order(
+    client: httpx.AsyncClient, deps: TestDeps, data: Any
+) -> None:
+    async with deps.direct() as connection:
         await connection.execute(
             """
             insert into config.monitors (name, type, spec, tags)

@@ -10,7 +10,6 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from farwatch_api.deps import Deps
 from farwatch_api.push import PushGateway
 from farwatch_bus import Bus, ensure_region
 from farwatch_events import subjects
@@ -26,7 +25,7 @@ from farwatch_events.checks import (
 from farwatch_events.live import LiveCheck, LiveMonitor
 from farwatch_events.monitor import MASK
 from farwatch_events.results import CheckResult, Heartbeat, ResultBatch, parse_result_message
-from tests.integration.api.conftest import API_TOKEN
+from tests.integration.api.conftest import API_TOKEN, TestDeps
 from tests.support.waiting import eventually
 
 HTTP = {"type": "http", "name": "Shop", "url": "https://shop.example/"}
@@ -81,8 +80,8 @@ async def test_check_now_answers_each_regions_result(client: httpx.AsyncClient, 
     data(await client.post(path), 409)
 
 
-async def insert_incident(deps: Deps, monitor_id: int) -> None:
-    async with deps.write() as connection:
+async def insert_incident(deps: TestDeps, monitor_id: int) -> None:
+    async with deps.direct() as connection:
         await connection.execute(
             "insert into health.incidents (id, monitor_id, monitor_name, state, severity, opened_at, error_class,"
             " error, regions, evidence) values (7, $1, 'Shop', 'open', 'down', now() - interval '9000 seconds',"
@@ -104,7 +103,7 @@ async def insert_incident(deps: Deps, monitor_id: int) -> None:
 
 
 async def test_incidents_are_read_here_and_changed_by_their_service(
-    client: httpx.AsyncClient, deps: Deps, bus: Bus, data: Any
+    client: httpx.AsyncClient, deps: TestDeps, bus: Bus, data: Any
 ) -> None:
     monitor = await create(client)
     await insert_incident(deps, monitor["id"])
@@ -156,7 +155,7 @@ CHANNELS: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_channels_of_every_type_keep_their_secrets(client: httpx.AsyncClient, deps: Deps, data: Any) -> None:
+async def test_channels_of_every_type_keep_their_secrets(client: httpx.AsyncClient, deps: TestDeps, data: Any) -> None:
     for kind, config in CHANNELS.items():
         body = {"name": kind, "type": kind, "config": config}
         created = await client.post("/api/channels", json=body)
@@ -244,7 +243,7 @@ async def test_a_push_is_acknowledged_only_when_the_bus_has_it(
     data(await stranger.get(url), 404)
 
 
-async def test_the_push_gateway_registers_and_beats(deps: Deps, bus: Bus) -> None:
+async def test_the_push_gateway_registers_and_beats(deps: TestDeps, bus: Bus) -> None:
     asked: list[str] = []
 
     async def register(body: bytes) -> bytes:
@@ -301,7 +300,7 @@ def live(monitor_id: int, slot_ms: int, verdict: str = "up", **more: Any) -> byt
 
 
 async def test_live_patches_reach_the_browser_coalesced_and_resume(
-    served: str, client: httpx.AsyncClient, deps: Deps, bus: Bus
+    served: str, client: httpx.AsyncClient, deps: TestDeps, bus: Bus
 ) -> None:
     monitor = await create(client)
     other = await create(client)
@@ -344,7 +343,7 @@ async def test_live_patches_reach_the_browser_coalesced_and_resume(
     counting.cancel()
 
 
-async def test_sites_are_bare_objects(client: httpx.AsyncClient, deps: Deps, bus: Bus) -> None:
+async def test_sites_are_bare_objects(client: httpx.AsyncClient, deps: TestDeps, bus: Bus) -> None:
     async def first_result() -> None:
         async def stored() -> bool:
             async with deps.read() as connection:
@@ -353,7 +352,7 @@ async def test_sites_are_bare_objects(client: httpx.AsyncClient, deps: Deps, bus
         await eventually(stored)
         await asyncio.sleep(0.1)
         last = {"slot": "2026-01-01T00:00:00Z", "latency_ms": 12.5, "ok": True}
-        async with deps.write() as connection:
+        async with deps.direct() as connection:
             await connection.execute(
                 "insert into health.monitor_state (monitor_id, region, vote, vote_slot, state, last_check)"
                 " values (1, 'eu', 'up', now(), '{}', $1)",
@@ -400,8 +399,8 @@ async def test_the_webhook_is_one_discord_channel(client: httpx.AsyncClient, dat
     assert (await client.post("/webhook", json={"url": "nonsense"})).status_code == 422
 
 
-async def test_regions_and_the_log(client: httpx.AsyncClient, deps: Deps, data: Any) -> None:
-    async with deps.write() as connection:
+async def test_regions_and_the_log(client: httpx.AsyncClient, deps: TestDeps, data: Any) -> None:
+    async with deps.direct() as connection:
         await connection.execute("insert into config.regions (name) values ('eu'), ('us'), ('push')")
         await connection.execute(
             "insert into health.regions (region, state, last_heartbeat_at) values ('eu', 'live', now()),"
@@ -431,7 +430,7 @@ async def test_regions_and_the_log(client: httpx.AsyncClient, deps: Deps, data: 
 
 
 async def test_a_database_that_is_away_is_a_503(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, deps: Deps, data: Any
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, deps: TestDeps, data: Any
 ) -> None:
     deps.db.pool.terminate()
     data(await client.get("/api/monitors"), 503)

@@ -1,0 +1,70 @@
+"""Uptime arithmetic."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farwatch_api.queries.latency import raw_step_seconds
+from farwatch_api.queries.time_in_states import Seconds, between, overlap
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def test_time_runs_from_change_to_change() -> None:
+    changes = [(at(-60), "up"), (at(10), "down"), (at(15), "degraded"), (at(20), "unknown"), (at(30), "up")]
+    assert between(changes, START, at(60)) == Seconds(40 * 60, 5 * 60, 5 * 60, 10 * 60)
+
+
+def test_before_the_first_change_nobody_looked() -> None:
+    found = between([(at(30), "pending"), (at(40), "up")], START, at(60))
+    assert found == Seconds(up=20 * 60)
+    assert found.coverage(3600) == 20 / 60
+
+
+def test_maintenance_takes_its_time_out_of_the_verdict() -> None:
+    windows = [(at(5), at(20)), (at(10), at(25))]
+    found = between([(at(-1), "up"), (at(15), "down")], START, at(30), windows)
+    assert found == Seconds(up=5 * 60, down=5 * 60, maintenance=20 * 60)
+    assert found.uptime_percent() == 50
+    assert found.coverage(1800) == 1
+
+
+def test_unknown_is_neither_up_nor_down() -> None:
+    found = Seconds(up=90, down=10, unknown=900)
+    assert found.uptime_percent() == 90
+    assert found.coverage(1000) == 0.1
+    assert Seconds(unknown=5).uptime_percent() is None
+
+
+def test_a_short_outage_never_rounds_to_a_hundred() -> None:
+    percent = Seconds(up=31_536_000, down=1).uptime_percent()
+    assert percent is not None
+    assert round(percent, 4) < 100
+
+
+def test_overlapping_windows_count_once() -> None:
+    assert overlap(START, at(60), [(at(-10), at(5)), (at(50), at(90)), (at(0), at(3))]) == 15 * 60
+
+
+@given(
+    st.lists(st.tuples(st.integers(-100, 200), st.sampled_from(["up", "down", "unknown", "degraded", "pending"]))),
+    st.lists(st.tuples(st.integers(-100, 200), st.integers(0, 100))),
+)
+def test_no_second_is_counted_twice(changes: list[tuple[int, str]], windows: list[tuple[int, int]]) -> None:
+    ordered = [(at(minute), verdict) for minute, verdict in sorted(changes, key=lambda each: each[0])]
+    found = between(ordered, START, at(100), [(at(s), at(s + n)) for s, n in windows])
+    total = found.judged + found.unknown + found.maintenance
+    assert -0.001 <= total <= 6000.001
+    assert min(found.up, found.degraded, found.down, found.unknown, found.maintenance) >= -0.001
+
+
+def test_points_are_never_narrower_than_the_interval() -> None:
+    assert raw_step_seconds(1, 5) == 20
+    assert raw_step_seconds(1, 60) == 60
+    assert raw_step_seconds(24, 5) == 600
+    assert raw_step_seconds(1, 86_400) == 3600
