@@ -112,7 +112,7 @@ def _up(ballots: tuple[Ballot, ...], before: Verdict) -> str:
 
 
 def _few_voting(ballots: tuple[Ballot, ...]) -> str:
-    voting = sum(ballot.says is not None for ballot in ballots)
+    voting = sum(ballot.counted for ballot in ballots)
     if 2 * voting >= len(ballots):
         return ""
     return f"; only {voting} of {len(ballots)} regions {'votes' if voting == 1 else 'vote'}"

@@ -11,6 +11,7 @@ _RANK: dict[Kind, int] = {"scheduled": 0, "confirmation": 1, "manual": 2}
 """Of two results with one slot the later kind counts, whatever order they arrive in."""
 
 DEGRADED_IN_A_ROW = 2
+"""From up. After down one is enough: a slow answer is no full recovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def _trailing_failures(result: CheckResult) -> tuple[int, bool]:
 
 def _answered(before: LocalState, result: CheckResult, outcome: str) -> LocalState:
     run = before.degraded_run + 1 if outcome == "degraded" else 0
-    slow = outcome == "degraded" and (before.vote == "degraded" or run >= DEGRADED_IN_A_ROW)
+    slow = outcome == "degraded" and (before.vote in ("degraded", "down") or run >= DEGRADED_IN_A_ROW)
     return replace(
         before,
         vote="degraded" if slow else "up",

@@ -1,0 +1,136 @@
+"""Rollups, uptime and retention on a real PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from farwatch_events.histogram import count, merge, percentile
+from farwatch_incidents.changes import HISTORY_COLUMNS
+from farwatch_incidents.history import DAY_MS, HOUR_MS, history_row, moment
+from farwatch_incidents.partitions import day_of, ensure_days, present_days
+from farwatch_incidents.retention import Keep, retain
+from farwatch_incidents.rollups import roll_up
+from farwatch_store import Database
+from tests.integration.incidents.conftest import down, up
+
+DAY = day_of(1_790_000_000_000)
+HOUR = DAY * DAY_MS + 5 * HOUR_MS
+NOW = HOUR + 2 * HOUR_MS + 20 * 60_000
+
+
+async def store(database: Database, *results: Any, region: str = "eu") -> None:
+    async with database.connection() as connection:
+        await ensure_days(connection, {result.slot_ms // DAY_MS for result in results})
+        await connection.copy_records_to_table(
+            "check_results",
+            schema_name="health",
+            columns=HISTORY_COLUMNS,
+            records=[history_row(region, result) for result in results],
+        )
+
+
+async def only(database: Database, query: str, *arguments: Any) -> dict[str, Any]:
+    rows = await database.pool.fetch(query, *arguments)
+    assert len(rows) == 1
+    return dict(rows[0])
+
+
+async def prepare(database: Database, *monitors: int) -> None:
+    await database.pool.execute("update health.shards set now_ms = $1", NOW)
+    for monitor_id in monitors:
+        await database.pool.execute(
+            "insert into health.verdicts (monitor_id, verdict, since) values ($1, 'up', now())", monitor_id
+        )
+
+
+async def test_an_hour_is_rolled_up_and_its_day_with_it(database: Database) -> None:
+    await prepare(database, 1, 2)
+    latencies = [10.0 * number for number in range(1, 61)]
+    await store(
+        database,
+        *(
+            up(1, HOUR + number * 60_000, latency_ms=latency, phases={"dns_ms": 1.0, "connect_ms": 2.0})
+            for number, latency in enumerate(latencies)
+        ),
+        down(2, HOUR),
+        up(2, HOUR + 60_000, outcome="degraded", latency_ms=900.0),
+        up(1, HOUR + HOUR_MS, latency_ms=5.0),
+    )
+    assert await roll_up(database) == 7
+    row = await only(database, "select * from health.rollup_hours where monitor_id = 1 and at = $1", moment(HOUR))
+    assert (row["up"], row["down"], row["latency_count"], row["latency_max_ms"]) == (60, 0, 60, 600.0)
+    assert row["latency_sum_ms"] == sum(latencies)
+    assert row["histogram"] == count(latencies)
+    assert row["phase_ms"] == [60.0, 120.0, 0.0, 0.0, 0.0]
+    assert abs((percentile(row["histogram"], 0.5) or 0) - 300) / 300 < 0.1
+    other = await only(database, "select * from health.rollup_hours where monitor_id = 2")
+    assert (other["up"], other["degraded"], other["down"], other["latency_count"]) == (0, 1, 1, 1)
+    day = await only(database, "select * from health.rollup_days where monitor_id = 1")
+    assert (day["up"], day["at"]) == (61, moment(DAY * DAY_MS))
+    assert day["histogram"] == merge([row["histogram"], count([5.0])])
+    assert await roll_up(database) == 0
+
+
+async def test_a_late_result_makes_its_hour_and_day_anew(database: Database) -> None:
+    await prepare(database, 1)
+    await store(database, up(1, HOUR))
+    await roll_up(database)
+    await store(database, up(1, HOUR + 1000))
+    await database.pool.execute(
+        "update health.rollup_progress set dirty = true where period = 'hour' and at = $1", moment(HOUR)
+    )
+    assert await roll_up(database) == 1
+    assert await database.pool.fetchval("select up from health.rollup_hours") == 2
+    assert await database.pool.fetchval("select up from health.rollup_days") == 2
+
+
+async def test_an_open_hour_waits_for_the_watermarks(database: Database) -> None:
+    await prepare(database, 1)
+    await database.pool.execute("update health.shards set now_ms = $1", HOUR + HOUR_MS + 60_000)
+    await store(database, up(1, HOUR))
+    await roll_up(database)
+    assert await database.pool.fetchval("select count(*) from health.rollup_hours") == 0
+    region = "insert into health.regions (region, last_heartbeat_at, watermark_ms) values ('eu', now(), $1)"
+    await database.pool.execute(region, HOUR + HOUR_MS)
+    await roll_up(database)
+    assert await database.pool.fetchval("select count(*) from health.rollup_hours") == 1
+
+
+async def test_uptime_is_time_weighted_and_maintenance_apart(database: Database) -> None:
+    await prepare(database, 1)
+    monitor = "insert into config.monitors (name, type, spec) values ('m', 'http', '{}') returning id"
+    assert await database.pool.fetchval(monitor) == 1
+    change = "insert into health.verdict_changes (monitor_id, at, verdict) values (1, $1, $2)"
+    await database.pool.execute(change, moment(HOUR - HOUR_MS), "up")
+    await database.pool.execute(change, moment(HOUR + 600_000), "down")
+    await database.pool.execute(change, moment(HOUR + 900_000), "up")
+    await database.pool.execute(
+        "insert into config.maintenance (name, monitor_ids, starts_at, ends_at) values ('m', '{1}', $1, $2)",
+        moment(HOUR + 1_800_000),
+        moment(HOUR + 2_400_000),
+    )
+    await store(database, up(1, HOUR))
+    await roll_up(database)
+    row = await only(database, "select * from health.uptime_hours where at = $1", moment(HOUR))
+    assert (row["up_seconds"], row["down_seconds"], row["maintenance_seconds"]) == (2700, 300, 600)
+    day = await only(database, "select * from health.uptime_days")
+    assert day["up_seconds"] == 2700 + 2 * 3600  # the hour before and the hour after as well
+
+
+async def test_what_is_too_old_goes(database: Database) -> None:
+    now_ms = NOW
+    await prepare(database, 1)
+    async with database.connection() as connection:
+        await ensure_days(connection, range(DAY - 10, DAY + 2))
+    for days in (0, 89, 91, 399, 401):
+        at = datetime.fromtimestamp(now_ms / 1000, UTC) - timedelta(days=days)
+        for table in ("rollup_hours", "rollup_days"):
+            await database.pool.execute(
+                f"insert into health.{table} values ($1, 1, 'eu', 1, 0, 0, 0, 0, 0, null, '{{}}', '{{}}')", at
+            )
+        await database.pool.execute("insert into health.verdict_changes values (1, $1, 'up')", at)
+    assert await retain(database, Keep(), now_ms) == 3
+    async with database.connection() as connection:
+        assert await present_days(connection) == set(range(DAY - 7, DAY + 2))
+    assert await database.pool.fetchval("select count(*) from health.rollup_hours") == 2
+    assert await database.pool.fetchval("select count(*) from health.rollup_days") == 4
+    assert await database.pool.fetchval("select count(*) from health.verdict_changes") == 5
