@@ -32,7 +32,7 @@ DESCRIPTIONS: dict[str, str] = {
     "FARWATCH_REGION": "Region of this prober, [a-z0-9-]{1,32}; for `farwatch up` a list separated by commas.",
     # Probes
     "FARWATCH_RESOLVERS": "DNS servers for probes, host or host:port, separated by commas; default from resolv.conf.",
-    "FARWATCH_CA_FILE": "Certificate authorities (PEM file) that probes trust beside the system's.",
+    "FARWATCH_CA_FILE": "Certificate authorities (PEM file) that probes and channels trust beside the system's.",
     "FARWATCH_PROBE_SOURCE_ADDRESS": "Local address that probes connect from.",
     "FARWATCH_PROBE_DENY": "Networks that probes must not reach, separated by commas.",
     "FARWATCH_PROBE_ALLOW": "Networks that probes may reach although FARWATCH_PROBE_DENY holds them.",
