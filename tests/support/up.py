@@ -5,13 +5,15 @@ import os
 import queue
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
 import httpx
+
+from farwatch_cli import processes as processes_of
+from farwatch_cli.processes import Command
 
 READY = re.compile(r"^Farwatch is ready: (http://\S+)$")
 _START_SECONDS = 60.0
@@ -32,15 +34,14 @@ class Up:
         self.lines: list[str] = []
         self._new: queue.Queue[str | None] = queue.Queue()
         argv = [sys.executable, "-m", "farwatch_cli", "up", "--data-dir", str(self.data_dir), "--port", "0", *options]
-        self.process = subprocess.Popen(
-            argv,
-            cwd=folder,
-            env=clean_environment(**settings),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        reading, writing = os.pipe()
+        try:
+            # It ends with us, even when we are killed, so a test run that is broken off leaves no servers behind.
+            command = Command("up", argv, clean_environment(**settings), folder, death_signal=signal.SIGTERM)
+            self.process = processes_of.start(command, writing)
+        finally:
+            os.close(writing)
+        self._output = os.fdopen(reading, errors="replace")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -82,14 +83,12 @@ class Up:
             self.process.send_signal(how)
         code = self.process.wait(timeout_seconds)
         self._reader.join(5)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._output.close()
         return code
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
         with contextlib.suppress(ValueError):  # closed beneath us
-            for line in self.process.stdout:
+            for line in self._output:
                 self.lines.append(line.rstrip("\n"))
                 self._new.put(line.rstrip("\n"))
         self._new.put(None)
