@@ -131,7 +131,19 @@ def _tls_sentence(fault: TransferFault) -> str:
     return f"The TLS handshake failed: {fault.message[:200]}"
 
 
+_EXCHANGE_FAULTS = (
+    ("too large response headers", "The headers of the answer are too large"),
+    ("chunk", "The answer's chunked encoding is broken"),
+    ("content-length", "The Content-Length of the answer makes no sense"),
+    ("empty reply", "{endpoint} closed the connection without answering"),
+)
+
+
 def _exchange_fault(fault: TransferFault) -> tuple[ErrorClass, str]:
+    message = fault.message.lower()
+    for needle, sentence in _EXCHANGE_FAULTS:
+        if needle in message:
+            return ErrorClass.PROTOCOL, sentence.format(endpoint=fault.endpoint)
     reset = fault.os_errno == errno.ECONNRESET or "reset" in fault.message.lower()
     match fault.code:
         case 100:

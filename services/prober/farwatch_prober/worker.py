@@ -8,6 +8,7 @@ from typing import Any
 from farwatch_bus import Message, Puller
 from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck
 from farwatch_events.results import CheckResult, ErrorClass
+from farwatch_prober.fence import Fence
 from farwatch_prober.intake import MAX_DELIVERIES, BadChunk, Intake, read_chunk
 from farwatch_prober.metrics import Metrics
 from farwatch_prober.outbox import Outbox
@@ -48,8 +49,13 @@ class Worker:
         self._last_slot_ms = 0
         self._watermark_ms = 0
         self.capacity = capacity
-        self.epoch = 0
+        self._fence = Fence()
         self.answered = 0
+
+    @property
+    def epoch(self) -> int:
+        """The newest scheduler's."""
+        return self._fence.epoch
 
     @property
     def in_flight(self) -> int:
@@ -92,18 +98,16 @@ class Worker:
             self._log.error("bad_chunk", sequence=message.sequence, error=str(error))
             self._drop(message, "unreadable")
             return
-        if intake.epoch < self.epoch:
-            self._drop(message, "old_epoch")
-            return
-        self.epoch = intake.epoch
-        self._open(key, message, intake)
-
-    def _open(self, key: tuple[int, int], message: Message, intake: Intake) -> None:
-        checks, refused = intake.checks, intake.refused
-        if not checks and not refused:
+        slots = [check.slot_ms for check in intake.checks] + [result.slot_ms for result in intake.refused]
+        if not slots:
             self._drop(message, "empty")
-            return
-        slots = [check.slot_ms for check in checks] + [result.slot_ms for result in refused]
+        elif not self._fence.admits(intake.epoch, min(slots)):
+            self._drop(message, "old_epoch")
+        else:
+            self._open(key, message, intake, slots)
+
+    def _open(self, key: tuple[int, int], message: Message, intake: Intake, slots: list[int]) -> None:
+        checks, refused = intake.checks, intake.refused
         now = asyncio.get_running_loop().time()
         chunk = self._chunks[key] = Chunk(message, intake.epoch, min(slots), len(slots), now)
         self._last_slot_ms = max(self._last_slot_ms, *slots) if message.deliveries == 1 else self._last_slot_ms
