@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from farwatch_events.events import DeliveryFailed, EventMeta
+from farwatch_notifier.text import lines
 from farwatch_store import Connection, Database, append
+
+# What services answer is cut and cleaned: a NUL would be refused, the attempt not recorded, the message repeated.
+REQUEST_CHARS = 8192
+ANSWER_CHARS = 4200
+ERROR_CHARS = 1000
 
 _DUE_CHANNELS = """
     select distinct d.channel_id from alerting.deliveries d left join alerting.channel_holds h using (channel_id)
@@ -134,11 +140,11 @@ async def mark(db: Database, due: Due, attempt: Attempt) -> bool:
             due.id,
             attempt.state,
             due.attempts + 1,
-            attempt.answer,
-            attempt.error,
+            lines(attempt.answer, ANSWER_CHARS),
+            None if attempt.error is None else lines(attempt.error, ERROR_CHARS),
             attempt.next_ms,
             attempt.at_ms,
-            attempt.request,
+            lines(attempt.request, REQUEST_CHARS),
             attempt.duration_ms,
         )
         if marked is not None and attempt.state == "failed":

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from pydantic import ValidationError
 
 from farwatch_notifier import deliveries
 from farwatch_notifier.deliveries import Attempt, ChannelRow, Due
@@ -115,9 +116,11 @@ class Dispatcher:
                         held.set()
                         await deliveries.hold_channel(self._db, channel_id, until_ms)
 
-        async with asyncio.TaskGroup() as group:
-            for each in due:
-                group.create_task(send_one(each))
+        # Not a task group: a failure of one must not cut another off between sending and marking.
+        outcomes = await asyncio.gather(*(send_one(each) for each in due), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return True
 
     async def _count(self) -> None:
@@ -162,7 +165,7 @@ class Delivery:
             return None
         started, at_ms = time.monotonic(), self._now()
         try:
-            sent = await self._sender.send(channel, Alert.model_validate(due.message), due.dedup_key)
+            sent = await self._sender.send(channel, _read_alert(due), due.dedup_key)
         except DeliveryError as failure:
             attempt = self._failed(due, failure, at_ms, _milliseconds_since(started))
             await self._mark(channel, due, attempt)
@@ -203,6 +206,13 @@ class Delivery:
         if outcome == "delivered":
             self._metrics.delay_seconds.labels(channel.type).observe(max(0, self._now() - due.created_ms) / 1000)
         log.info("attempt", delivery=due.id, channel=channel.id, outcome=outcome, error=attempt.error)
+
+
+def _read_alert(due: Due) -> Alert:
+    try:
+        return Alert.model_validate(due.message)
+    except ValidationError as error:
+        raise DeliveryError(f"the stored message does not read: {error.error_count()} errors", permanent=True) from None
 
 
 def _milliseconds_since(started: float) -> float:

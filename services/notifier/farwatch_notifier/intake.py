@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from farwatch_events.events import DomainEvent, FirstFailure, FirstSuccess, RecordedEvent
 from farwatch_notifier import gather
@@ -42,30 +43,30 @@ class Intake:
         self._now = now
 
     async def apply(self, connection: Connection, events: Sequence[RecordedEvent]) -> None:
-        routed = [event for event in events if event.type in ROUTED_TYPES]
+        routed = [(recorded, event) for recorded in events if (event := _typed(recorded)) is not None]
         if not routed:
             return
-        batch = await Batch.load(connection, routed)
+        batch = await Batch.load(connection, [event for _, event in routed])
         added = 0
-        for recorded in routed:
-            added += await self._apply_one(connection, recorded, batch)
+        for recorded, event in routed:
+            message, intents = self._decide(recorded, batch.facts_of(event))
+            for intent in intents:
+                if await self._insert(connection, intent, message):
+                    batch.remember(intent)
+                    added += 1
         if added:
             await connection.execute(f"notify {DELIVERIES_CHANNEL}")
 
-    async def _apply_one(self, connection: Connection, recorded: RecordedEvent, batch: "Batch") -> int:
-        event = recorded.event()
-        if event is None:
-            return 0
-        facts = batch.facts_of(event)
-        alert = build_alert(recorded, facts, self._public_url)
-        intents = route(recorded, facts, self._now())
-        if alert is None or not intents:
-            return 0
-        message = alert.model_dump(mode="json")
-        for intent in intents:
-            if await self._insert(connection, intent, message):
-                batch.remember(intent)
-        return len(intents)
+    def _decide(self, recorded: RecordedEvent, facts: Facts) -> tuple[dict[str, Any], list[Intent]]:
+        """An event that we cannot make sense of is skipped and logged: it must not stop every alert after it."""
+        try:
+            alert = build_alert(recorded, facts, self._public_url)
+            intents = route(recorded, facts, self._now()) if alert is not None else []
+            return ({} if alert is None else alert.model_dump(mode="json")), intents
+        except Exception:
+            self._metrics.skipped_events.inc()
+            log.exception("event_skipped", position=recorded.position, type=recorded.type)
+            return {}, []
 
     async def _insert(self, connection: Connection, intent: Intent, message: dict[str, Any]) -> bool:
         """False when a replay finds the intent already there."""
@@ -96,6 +97,17 @@ class Intake:
         return True
 
 
+def _typed(recorded: RecordedEvent) -> DomainEvent | None:
+    """None for events that nobody is told of, and for those that do not read."""
+    if recorded.type not in ROUTED_TYPES:
+        return None
+    try:
+        return recorded.event()
+    except ValidationError:
+        log.exception("event_unreadable", position=recorded.position, type=recorded.type)
+        return None
+
+
 class Batch:
     """What is known around a batch of events; deliveries decided in the batch are known to its later events."""
 
@@ -114,10 +126,10 @@ class Batch:
         self._windows = windows
 
     @classmethod
-    async def load(cls, connection: Connection, routed: Sequence[RecordedEvent]) -> "Batch":
-        monitor_ids = sorted({event.data["monitor_id"] for event in routed if "monitor_id" in event.data})
-        incident_ids = {event.data["incident_id"] for event in routed if "incident_id" in event.data}
-        first_ms = min(event.data["at_ms"] for event in routed)
+    async def load(cls, connection: Connection, routed: Sequence[DomainEvent]) -> "Batch":
+        monitor_ids = sorted({event.monitor_id for event in routed if hasattr(event, "monitor_id")})
+        incident_ids = {event.incident_id for event in routed if hasattr(event, "incident_id")}
+        first_ms = min(event.at_ms for event in routed)
         incidents = await gather.load_incidents(connection, sorted(incident_ids), monitor_ids, first_ms)
         return cls(
             await gather.load_channels(connection),

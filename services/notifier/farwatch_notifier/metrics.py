@@ -10,6 +10,9 @@ class Metrics:
         self.intents = Counter(
             "farwatch_notifier_intents", "Deliveries decided", ["moment", "state"], registry=registry
         )
+        self.skipped_events = Counter(
+            "farwatch_notifier_skipped_events", "Events that could not be made sense of", registry=registry
+        )
         self.attempts = Counter(
             "farwatch_notifier_attempts",
             "Attempts to deliver, by how they ended: delivered, retry, failed",

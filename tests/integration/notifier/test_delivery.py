@@ -273,6 +273,47 @@ async def test_a_secret_that_no_key_decrypts_is_said_and_mended_by_the_right_one
     assert (await world.settled(1, 20))[0]["state"] == "delivered"
 
 
+async def test_an_event_that_does_not_read_stops_nothing(
+    notifier: Notifier, world: World, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    recorded = await world.append(RegionSilenced(at_ms=now_ms(), region="eu", last_seen_ms=1))
+    async with world.db.transaction() as connection:
+        await connection.execute("delete from alerting.deliveries")
+        await save_position(connection, CONSUMER, recorded.position - 1)
+        await connection.execute(
+            "update log.events set data = '{\"region\": 7}' where position = $1", recorded.position
+        )
+    await world.open_incident(await world.add_monitor())
+    assert [row["state"] for row in await world.settled(1)] == ["delivered"]
+
+
+@pytest.mark.parametrize("answer", [b"a\x00b\xff\xfe", "\ud800".encode("utf-8", "surrogatepass"), b"\x1b[31m" * 2000])
+async def test_an_odd_answer_is_recorded_and_the_message_not_repeated(
+    answer: bytes, notifier: Notifier, world: World, http_sink: HttpServer
+) -> None:
+    http_sink.response = Response(200, answer)
+    await world.webhook(http_sink.url)
+    await world.open_incident(await world.add_monitor())
+    assert [(row["state"], row["attempts"]) for row in await world.settled(1)] == [("delivered", 1)]
+    assert len(http_sink.requests) == 1
+
+
+async def test_a_stored_message_that_does_not_read_is_given_up(
+    notifier: Notifier, world: World, http_sink: HttpServer
+) -> None:
+    channel_id = await world.webhook(http_sink.url)
+    async with world.db.connection() as connection:
+        await connection.execute(
+            "insert into alerting.deliveries (channel_id, moment, dedup_key, thread, give_up_at, message) "
+            "values ($1, 'down', 'msg_odd', 'incident-9', now() + interval '1 hour', '{}')",
+            channel_id,
+        )
+    row = (await world.settled(1))[0]
+    assert row["state"] == "failed"
+    assert "does not read" in row["error"]
+
+
 async def test_two_notifiers_share_the_work_and_double_nothing(
     start: StartNotifier, world: World, http_sink: HttpServer, second_sink: HttpServer
 ) -> None:
