@@ -13,7 +13,7 @@ from farwatch_api.auth.passwords import Passwords
 from farwatch_api.background import sweep_regularly
 from farwatch_api.deps import Deps
 from farwatch_api.hub import Hub
-from farwatch_api.push import PushGateway
+from farwatch_api.push import PushGateway, push_publisher
 from farwatch_api.settings import ApiSettings
 from farwatch_bus import Bus
 from farwatch_runtime.clock import now_ms
@@ -44,6 +44,7 @@ def make_server(deps: Deps) -> Server:
             lifespan="off",
             log_config=None,
             access_log=False,
+            log_level="warning",
             server_header=False,
             date_header=True,
             proxy_headers=bool(settings.trusted_proxies),
@@ -71,7 +72,7 @@ async def body(service: Service, settings: ApiSettings) -> None:
         key_file=str(settings.nats_key_file) if settings.nats_key_file else None,
         stop=service.stop,
     )
-    deps = Deps(db, bus, bus.publisher(), box, settings, Hub(db), Passwords(), service.health, service.registry)
+    deps = Deps(db, bus, push_publisher(bus), box, settings, Hub(db), Passwords(), service.health, service.registry)
     try:
         await serve(service, deps)
     finally:

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from farwatch_api import errors, web
+from farwatch_api import envelope, errors, web
 from farwatch_api.access import Gate
 from farwatch_api.deps import Deps
 from farwatch_api.middleware import Figures, SecurityHeaders, WholeBody
@@ -19,6 +19,7 @@ def create_app(deps: Deps) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=envelope.REFUSALS,
         middleware=[
             Middleware(Figures, registry=deps.registry),
             Middleware(SecurityHeaders),

@@ -3,11 +3,45 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 JSON_TYPE = "application/json"
+
+
+class FieldProblem(BaseModel):
+    field: str
+    message: str
+
+
+class Problems(BaseModel):
+    errors: list[FieldProblem]
+
+
+class ErrorEnvelope(BaseModel):
+    """What every refusal looks like; `data` is set for a 422 only."""
+
+    status: Literal["error"]
+    data: Problems | None
+    message: str
+    timestamp: datetime
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorEnvelope, "description": description}
+    for status, description in {
+        400: "Not a JSON object, or a value out of range",
+        401: "No valid session or token",
+        403: "A token that may only read, or a missing CSRF token",
+        404: "No such thing",
+        409: "Does not fit the present state",
+        413: "Larger than 1 MiB",
+        422: "A field is wrong; `data.errors` names it",
+        503: "The database, the bus or a service is away",
+    }.items()
+}
 
 
 def timestamp(moment: datetime) -> str:

@@ -39,10 +39,15 @@ def push_result(
     )
 
 
+def push_publisher(bus: Bus) -> Publisher:
+    """Gives up when the caller is told to send again: what was answered with 503 is not stored minutes later."""
+    return bus.publisher(deadline_seconds=ACK_SECONDS)
+
+
 async def publish_push(publisher: Publisher, result: CheckResult) -> None:
     """Returns once the bus has stored it. Raises BusError or TimeoutError: nobody knows then, the caller repeats."""
     batch = ResultBatch(type="results", region=subjects.PUSH_REGION, prober=PROBER, results=[result])
-    async with asyncio.timeout(ACK_SECONDS):
+    async with asyncio.timeout(ACK_SECONDS + 1):
         await publisher.publish(subjects.result(subjects.PUSH_REGION), batch.to_bytes())
 
 

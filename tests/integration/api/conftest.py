@@ -14,6 +14,7 @@ from farwatch_api.app import create_app
 from farwatch_api.auth.passwords import Passwords
 from farwatch_api.deps import Deps
 from farwatch_api.hub import Hub
+from farwatch_api.push import push_publisher
 from farwatch_api.settings import ApiSettings
 from farwatch_bus import Bus
 from farwatch_events.events import EventMeta
@@ -51,7 +52,7 @@ async def deps(bus: Bus, database: Database, database_url: str, settings: ApiSet
     under_role = await Database.connect(database_url, "farwatch_api")
     quick = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
     made = TestDeps(
-        under_role, bus, bus.publisher(), SecretBox.from_keys([KEY]), settings, Hub(under_role), Passwords(quick)
+        under_role, bus, push_publisher(bus), SecretBox.from_keys([KEY]), settings, Hub(under_role), Passwords(quick)
     )
     made.owner = database
     await made.hub.start(bus)

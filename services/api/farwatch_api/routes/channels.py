@@ -27,6 +27,12 @@ TEST_SECONDS = 30.0
 _PAGE = """
     select * from config.channels where deleted_at is null and ($1::bigint is null or id > $1) order by id limit $2
 """
+_DELIVERIES = """
+    select d.id, d.channel_id, c.name as channel_name, c.type as channel_type, d.moment, d.state, d.attempts, d.reason,
+        d.answer, d.error, d.created_at, d.delivered_at, d.next_attempt_at, d.monitor_id, d.incident_id
+    from alerting.deliveries d join config.channels c on c.id = d.channel_id
+    where d.channel_id = $1 and ($2::bigint is null or d.id < $2) order by d.id desc limit $3
+"""
 _BODY = documented(ChannelBody)
 
 
@@ -110,3 +116,16 @@ async def test_channel(deps: Dependencies, channel_id: Id) -> Response:
     reply = TestChannelReply.from_bytes(data)
     message = "The test message was accepted." if reply.ok else f"The test failed: {reply.error or 'no reason given'}"
     return success(reply.model_dump(), message)
+
+
+@router.get("/{channel_id}/deliveries", summary="What was sent through a channel and what came back, newest first")
+async def get_deliveries(deps: Dependencies, channel_id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    before = decode_cursor("deliveries", cursor, (int,)) or [None]
+    await read(deps, channel_id)
+    async with deps.read() as connection:
+        rows = await connection.fetch(_DELIVERIES, channel_id, before[0], limit + 1)
+    items = [
+        {**views.delivery(row), "monitor_id": row["monitor_id"], "incident_id": row["incident_id"]}
+        for row in rows[:limit]
+    ]
+    return success(page(items, encode_cursor("deliveries", (items[-1]["id"],)) if len(rows) > limit else None))
