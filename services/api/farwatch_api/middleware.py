@@ -11,6 +11,7 @@ from farwatch_api import envelope
 
 BODY_MAX_BYTES = 1024 * 1024
 BODY_SECONDS = 20.0
+HEADERS_MAX_BYTES = 64 * 1024
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -66,6 +67,9 @@ class WholeBody:
             return
         if b"\0" in scope["path"].encode("utf-8", "replace") or b"%00" in scope.get("query_string", b""):
             await envelope.failure(400, "The address must not contain the NUL character.")(scope, receive, send)
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
+            await envelope.failure(431, "The headers of the request are larger than 64 KiB.")(scope, receive, send)
             return
         try:
             async with asyncio.timeout(BODY_SECONDS):

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from farwatch_runtime.secrets import SecretBox, SecretError
 from farwatch_runtime.settings import DatabaseSettings
 
 API_TOKEN_MIN_CHARS = 32
@@ -24,6 +25,15 @@ class ApiSettings(DatabaseSettings):
     session_days: Annotated[int, Field(ge=1, le=365)] = 14
     setup_link_file: Path | None = None
     keep_raw_days: Annotated[int, Field(ge=1, le=3650)] = 7
+
+    @field_validator("secret_key_file")
+    @classmethod
+    def _readable_keys(cls, value: Path) -> Path:
+        try:
+            SecretBox.from_file(value)
+        except SecretError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @field_validator("public_url")
     @classmethod

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,10 +30,10 @@ BASE = "http://farwatch.test"
 
 
 @pytest.fixture
-def settings(database_url: str) -> ApiSettings:
-    return ApiSettings.model_validate(
-        {"database_url": database_url, "secret_key_file": "/nonexistent", "api_token": API_TOKEN}
-    )
+def settings(database_url: str, tmp_path: Path) -> ApiSettings:
+    keys = tmp_path / "keys"
+    keys.write_text(KEY + "\n")
+    return ApiSettings.model_validate({"database_url": database_url, "secret_key_file": keys, "api_token": API_TOKEN})
 
 
 class TestDeps(Deps):

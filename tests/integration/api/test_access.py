@@ -271,3 +271,31 @@ async def test_metrics_need_a_token_from_elsewhere(stranger: httpx.AsyncClient, 
     local = await stranger.get("/metrics")
     assert "farwatch_api_requests_total" in local.text
     assert (await stranger.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"})).status_code == 401
+
+
+async def test_no_secret_reaches_the_log(
+    browser: Browser, stranger: httpx.AsyncClient, deps: TestDeps, caplog: pytest.LogCaptureFixture, capfd: Any
+) -> None:
+    """Whatever goes well or wrong: passwords, tokens, push addresses, secrets of monitors and channels."""
+    caplog.set_level("DEBUG")
+    headers = browser.headers()
+    secrets = ["p4ss-in-monitor", "p4ss-in-channel", "wrong-p4ssword", "fw_wrong-token", PASSWORD, browser.csrf]
+    monitor = {**MONITOR, "headers": {"Authorization": secrets[0]}, "name": "x" * 300}
+    await browser.http.post("/api/monitors", json=monitor, headers=headers)
+    await browser.http.post("/api/monitors", json={**monitor, "name": "fine"}, headers=headers)
+    config = {"webhook_url": f"https://x.test/{secrets[1]}"}
+    for kind in ("discord", "webhook"):
+        await browser.http.post("/api/channels", json={"name": "d", "type": kind, "config": config}, headers=headers)
+    await stranger.post("/sign-in", json={"email": EMAIL, "password": secrets[2]})
+    await stranger.get("/api/status", headers={"Authorization": f"Bearer {secrets[3]}"})
+    push = (await browser.http.post("/api/monitors", json={"type": "push", "name": "p"}, headers=headers)).json()
+    secrets.append(push["data"]["push_url"].rpartition("/")[2])
+    assert (await stranger.get(f"/push/{secrets[-1]}")).status_code == 503
+    deps.db.pool.terminate()
+    await stranger.get(f"/push/{secrets[-1]}")
+    await browser.http.get("/api/status")
+    captured = capfd.readouterr()
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("httpx")]
+    written = "\n".join(ours) + captured.out + captured.err
+    assert "database_away" in written
+    assert [secret for secret in secrets if secret in written] == []

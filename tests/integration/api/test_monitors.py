@@ -188,6 +188,8 @@ async def test_what_is_no_json_object_is_a_400(client: httpx.AsyncClient, data: 
 async def test_large_bodies_are_a_413(client: httpx.AsyncClient, data: Any) -> None:
     data(await client.post("/api/monitors", json={**HTTP, "headers": {"X": "v" * 10_000_000}}), 413)
 
+    data(await client.get("/api/monitors", headers={"X-Large": "v" * 100_000}), 431)
+
     async def pieces() -> Any:
         for _ in range(200):
             yield b"x" * 10_000
