@@ -1,6 +1,8 @@
 """A store and a bus with one region, monitors to schedule, and a prober that only writes down what it is asked."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,8 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from farwatch_bus import Bus, Message, ensure_events, ensure_leases, ensure_region
-from farwatch_events.checks import DueCheck, DueChunk
+from farwatch_bus import Bus, Message, NoResponders, ensure_events, ensure_leases, ensure_region
+from farwatch_events.checks import CheckNowReply, CheckNowRequest, DueCheck, DueChunk
 from farwatch_events.events import (
     DomainEvent,
     EventMeta,
@@ -19,12 +21,15 @@ from farwatch_events.events import (
     RegionRegistered,
 )
 from farwatch_events.monitor import dump_monitor, parse_monitor
-from farwatch_events.subjects import NOW_DURABLE, RING_DURABLE, checks_stream, event
+from farwatch_events.subjects import CHECK_NOW_COMMAND, NOW_DURABLE, RING_DURABLE, checks_stream, event
 from farwatch_scheduler.metrics import Metrics
+from farwatch_scheduler.ring import phase_ms
 from farwatch_scheduler.scheduler import Scheduler
 from farwatch_store import Database, Relay, append
+from tests.support.waiting import eventually
 
 REGION = "eu"
+INTERVAL_MS = 5_000
 META = EventMeta(actor="user:1")
 
 _INSERT = """
@@ -96,6 +101,35 @@ class World:
 
     async def record(self, connection: Any, fact: DomainEvent) -> RecordedEvent:
         return (await append(connection, fact.stream, [fact], META, None))[0]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def ask_now(world: World, monitor_id: int, request_id: str = "r-1") -> CheckNowReply:
+    request = CheckNowRequest(monitor_id=monitor_id, request_id=request_id)
+    return CheckNowReply.from_bytes(await world.bus.request(CHECK_NOW_COMMAND, request.to_bytes(), 5))
+
+
+async def leading(world: World) -> None:
+    async def answers() -> bool:
+        try:
+            return bool(await world.bus.request(CHECK_NOW_COMMAND, b"{}", 5))
+        except NoResponders:
+            return False
+
+    await eventually(answers)
+
+
+def missed_and_doubled(prober: Prober, ids: list[int], since_ms: int, until_ms: int) -> tuple[int, int]:
+    asked = Counter(prober.slots(RING_DURABLE))
+    missed = 0
+    for monitor_id in ids:
+        first = since_ms - since_ms % INTERVAL_MS + phase_ms(monitor_id, INTERVAL_MS)
+        slots = [slot for slot in range(first, until_ms, INTERVAL_MS) if slot >= since_ms]
+        missed += sum((monitor_id, slot) not in asked for slot in slots)
+    return missed, sum(count - 1 for count in asked.values())
 
 
 @asynccontextmanager

@@ -4,33 +4,14 @@ import asyncio
 import time
 from collections import Counter
 
-from farwatch_bus import NoResponders, delete_stream
-from farwatch_events.checks import CheckNowReply, CheckNowRequest
+from farwatch_bus import delete_stream
+from farwatch_events.checks import CheckNowReply
 from farwatch_events.events import ConfirmationRequested
 from farwatch_events.subjects import CHECK_NOW_COMMAND, NOW_DURABLE, RING_DURABLE, checks_stream
 from farwatch_scheduler.ring import phase_ms
 from farwatch_store import read_log
-from tests.integration.scheduler.conftest import REGION, Prober, World, scheduling
+from tests.integration.scheduler.conftest import REGION, Prober, World, ask_now, leading, now_ms, scheduling
 from tests.support.waiting import eventually
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-async def ask_now(world: World, monitor_id: int, request_id: str = "r-1") -> CheckNowReply:
-    request = CheckNowRequest(monitor_id=monitor_id, request_id=request_id)
-    return CheckNowReply.from_bytes(await world.bus.request(CHECK_NOW_COMMAND, request.to_bytes(), 5))
-
-
-async def leading(world: World) -> None:
-    async def answers() -> bool:
-        try:
-            return bool(await world.bus.request(CHECK_NOW_COMMAND, b"{}", 5))
-        except NoResponders:
-            return False
-
-    await eventually(answers)
 
 
 async def create_push(world: World) -> int:

@@ -6,19 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from farwatch_events.subjects import RING_DURABLE
-from farwatch_scheduler.ring import phase_ms
-from tests.integration.scheduler.conftest import Prober, World
+from tests.integration.scheduler.conftest import INTERVAL_MS, Prober, World, missed_and_doubled, now_ms
 from tests.support.servers import NatsProcess
 from tests.support.waiting import eventually
 
-INTERVAL_MS = 5_000
 MONITORS = 500
 
 
@@ -77,20 +73,6 @@ async def wait_for_epoch(world: World, epoch: int, timeout_seconds: float = 10) 
         return holder if number == epoch else 0
 
     return await eventually(pid, timeout_seconds)
-
-
-def missed_and_doubled(prober: Prober, ids: list[int], since_ms: int, until_ms: int) -> tuple[int, int]:
-    asked = Counter(prober.slots(RING_DURABLE))
-    missed = 0
-    for monitor_id in ids:
-        first = since_ms - since_ms % INTERVAL_MS + phase_ms(monitor_id, INTERVAL_MS)
-        slots = [slot for slot in range(first, until_ms, INTERVAL_MS) if slot >= since_ms]
-        missed += sum((monitor_id, slot) not in asked for slot in slots)
-    return missed, sum(count - 1 for count in asked.values())
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def test_the_standby_takes_over_a_killed_leader_without_a_hole(
