@@ -51,8 +51,8 @@ async def work(service: Service, settings: IncidentsSettings, bus: Bus, db: Data
         try:
             await run_fold(bus, fold, over)
         finally:
-            over.set()
-            await jobs
+            jobs.cancel()  # begun again by whoever folds next: a rollup is made anew, never continued
+            await asyncio.gather(jobs, return_exceptions=True)
 
     service.ready()
     await asyncio.gather(

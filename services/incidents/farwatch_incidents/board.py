@@ -214,23 +214,9 @@ class Board:
         changes.local.add(key)
         if decision.place is Place.NEWEST:
             changes.last_checks[key] = last_check(result, region)
-        self._tell_live(region, result)
-
-    def _tell_live(self, region: str, result: CheckResult) -> None:
-        state = self.states[result.monitor_id]
-        earlier = self.changes.live.get(result.monitor_id)
-        self.changes.live[result.monitor_id] = LiveMonitor(
-            monitor_id=result.monitor_id,
-            slot_ms=result.slot_ms,
-            region=region,
-            verdict=state.verdict,
-            verdict_changed=state.since_ms == self.now_ms or (earlier is not None and earlier.verdict_changed),
-            outcome=result.outcome,
-            latency_ms=result.latency_ms,
-            incident_id=state.incident.incident_id if state.incident else None,
-        )
+        changes.live[result.monitor_id] = (region, result)
         if result.request_id:
-            self.changes.live_checks.append((region, result))
+            changes.live_checks.append((region, result))
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -342,6 +328,20 @@ class Board:
         local = state.local.get(region)
         return local.deadline_ms if local and local.deadline_ms else None
 
+    def live_of(self, monitor_id: int, region: str, result: CheckResult | None, *, turned: bool) -> LiveMonitor:
+        """What browsers are told of a monitor."""
+        state = self.state_of(monitor_id)
+        return LiveMonitor(
+            monitor_id=monitor_id,
+            slot_ms=result.slot_ms if result else 0,
+            region=region,
+            verdict=state.verdict,
+            verdict_changed=turned,
+            outcome=result.outcome if result else "up",
+            latency_ms=result.latency_ms if result else None,
+            incident_id=state.incident.incident_id if state.incident else None,
+        )
+
     # -- commands ----------------------------------------------------------------------------------------------------
 
     def decide(self, monitor_id: int, how: Callable[[MonitorState, MonitorConfig, Around], Decision]) -> Decision:
@@ -378,7 +378,8 @@ class Board:
         if decision.incident is not None:
             self._apply_incident(decision)
         if any(isinstance(event, VerdictChanged) for event in decision.events):
-            self._tell_verdict(state)
+            changes.turned.add(state.monitor_id)
+            changes.live.setdefault(state.monitor_id, ("", None))
 
     def _apply_incident(self, decision: Decision) -> None:
         incident = decision.incident
@@ -391,13 +392,6 @@ class Board:
         self.next_incident_id = max(self.next_incident_id, incident.incident_id + 1)
         if incident.suppressed and incident.state != "resolved":
             self._suppressed.add(incident.monitor_id)
-
-    def _tell_verdict(self, state: MonitorState) -> None:
-        earlier = self.changes.live.get(state.monitor_id)
-        told = earlier or LiveMonitor(monitor_id=state.monitor_id, slot_ms=0, region="", verdict=state.verdict)
-        incident_id = state.incident.incident_id if state.incident else None
-        update = {"verdict": state.verdict, "verdict_changed": True, "incident_id": incident_id}
-        self.changes.live[state.monitor_id] = told.model_copy(update=update)
 
     def _keep_indexes(self, monitor_id: int, region: str, local: LocalState) -> None:
         failing = self._failing.setdefault(region, {})

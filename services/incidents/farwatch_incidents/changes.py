@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farwatch_events.events import DomainEvent
-from farwatch_events.live import LiveMonitor
 from farwatch_events.results import CheckResult
 from farwatch_incidents.rules.incident import Entry, Incident
 
@@ -50,7 +49,8 @@ class Counts:
 @dataclass(slots=True)
 class Changes:
     """`history` are rows of health.check_results in the order of HISTORY_COLUMNS. Sets name what differs from its
-    row; `last_checks` holds the shape that the API answers."""
+    row; `last_checks` holds the shape that the API answers.
+    `live` is the newest result of each monitor that browsers are told of, `turned` whose verdict changed."""
 
     history: list[tuple[Any, ...]] = field(default_factory=list)
     days: set[int] = field(default_factory=set)
@@ -64,7 +64,8 @@ class Changes:
     events: list[DomainEvent] = field(default_factory=list)
     regions: set[str] = field(default_factory=set)
     gone_regions: set[str] = field(default_factory=set)
-    live: dict[int, LiveMonitor] = field(default_factory=dict)
+    live: dict[int, tuple[str, CheckResult | None]] = field(default_factory=dict)
+    turned: set[int] = field(default_factory=set)
     live_checks: list[tuple[str, CheckResult]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 

@@ -39,7 +39,8 @@ TICK_MS = 1_000
 PURGE_MS = 5_000
 BEHIND_MS = 2_000
 SLICE_MS = 1_000
-MESSAGES_A_STEP = 256
+BYTES_A_STEP = 256 * 1024
+"""Some thousand results: more would keep the loop, and with it the lease, waiting for too long."""
 START_OVER_SECONDS = 0.5
 
 log = structlog.get_logger("farwatch_incidents")
@@ -181,7 +182,7 @@ class Session:
         taken = [
             (region, message)
             for region, intake in self._intakes.items()
-            for message in intake.take(up_to_ms, MESSAGES_A_STEP)
+            for message in intake.take(up_to_ms, BYTES_A_STEP // len(self._intakes))
         ]
         taken.sort(key=lambda pair: pair[1].timestamp_ms)
         return taken
@@ -383,12 +384,13 @@ class Session:
 
     async def _tell_live(self, changes: Changes) -> None:
         with contextlib.suppress(BusError):
-            for monitor_id, live in changes.live.items():
+            for monitor_id, (region, result) in changes.live.items():
+                live = self._board.live_of(monitor_id, region, result, turned=monitor_id in changes.turned)
                 await self.bus.publish(live_monitor(monitor_id), live.to_bytes())
-            for region, result in changes.live_checks:
-                if result.request_id is not None:
-                    told = LiveCheck(request_id=result.request_id, region=region, result=result)
-                    await self.bus.publish(live_check(result.request_id), told.to_bytes())
+            for region, asked in changes.live_checks:
+                if asked.request_id is not None:
+                    told = LiveCheck(request_id=asked.request_id, region=region, result=asked)
+                    await self.bus.publish(live_check(asked.request_id), told.to_bytes())
 
     def _count(self, changes: Changes) -> None:
         counts = changes.counts

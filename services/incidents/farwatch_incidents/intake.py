@@ -59,13 +59,15 @@ class Intake:
             return True
         return self._reader.pending == 0 or len(self._waiting) >= READ_AHEAD or self.broken is not None
 
-    def take(self, up_to_ms: int | None, most: int) -> list[Message]:
-        """Messages in order, those up to a time when given, at most `most`."""
+    def take(self, up_to_ms: int | None, most_bytes: int) -> list[Message]:
+        """Messages in order, those up to a time when given, about `most_bytes` of them and at least one."""
         taken: list[Message] = []
-        while self._waiting and len(taken) < most:
+        size = 0
+        while self._waiting and size < most_bytes:
             if up_to_ms is not None and self._waiting[0].timestamp_ms > up_to_ms:
                 break
             taken.append(self._waiting.popleft())
+            size += len(taken[-1].data)
         if taken:
             self.last = taken[-1].sequence
         self._room.set()

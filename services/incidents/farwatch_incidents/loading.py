@@ -1,5 +1,6 @@
 """Reads back what a fold has to know: its offsets, every state, the configuration."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,12 @@ def ms_of(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
+async def _breathe(number: int) -> None:
+    """Lets others run now and then: the lease has to be renewed while a hundred thousand monitors are read."""
+    if number % 500 == 499:
+        await asyncio.sleep(0)
+
+
 async def load(connection: Connection, keep_raw_days: int) -> Loaded:
     """Takes the epoch, which ends whatever fold ran before, and reads everything in the same transaction."""
     shard = await connection.fetchrow(queries.TAKE_EPOCH)
@@ -56,22 +63,25 @@ async def load(connection: Connection, keep_raw_days: int) -> Loaded:
     board.set_windows(await load_windows(connection, board.now_ms))
     regions = await load_regions(connection)
     board.set_regions(name for name, enabled in regions.items() if enabled)
-    for config, _ in await load_configs(connection):
+    for number, (config, _) in enumerate(await load_configs(connection)):
         board.set_config(config)
+        await _breathe(number)
     board.take_changes()
     return Loaded(board, shard["epoch"], position, offsets, frozenset(regions))
 
 
 async def _load_states(connection: Connection, board: Board) -> None:
     local: dict[int, dict[str, LocalState]] = {}
-    for row in await connection.fetch(queries.LOCAL_STATES):
+    for number, row in enumerate(await connection.fetch(queries.LOCAL_STATES)):
+        await _breathe(number)
         seen = load_local(row["vote"], ms_of(row["vote_slot"]), row["state"])
         local.setdefault(row["monitor_id"], {})[row["region"]] = seen
     incidents = {row["monitor_id"]: incident_of(row) for row in await connection.fetch(queries.OPEN_INCIDENTS)}
     verdicts: dict[int, dict[str, Any]] = {
         row["monitor_id"]: {**row, "since_ms": ms_of(row["since"])} for row in await connection.fetch(queries.VERDICTS)
     }
-    for monitor_id in verdicts.keys() | local.keys():
+    for number, monitor_id in enumerate(verdicts.keys() | local.keys()):
+        await _breathe(number)
         known = verdicts.get(monitor_id)
         state = load_monitor_state(monitor_id, known) if known else board.state_of(monitor_id)
         board.adopt(replace(state, local=local.get(monitor_id, {}), incident=incidents.get(monitor_id)))
@@ -159,7 +169,8 @@ async def load_configs(
     else:
         rows = await connection.fetch(queries.MONITORS_BY_ID, monitor_ids)
     configs = []
-    for row in rows:
+    for number, row in enumerate(rows):
+        await _breathe(number)
         try:
             spec = parse_monitor(row["spec"])
         except ValidationError as error:

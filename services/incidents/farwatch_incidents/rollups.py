@@ -34,6 +34,8 @@ _MARK_DAY = """
     on conflict (period, at) do update set dirty = true
 """
 
+_HAS_RESULTS = "select exists (select from health.check_results where slot >= $1 and slot < $2)"
+
 _COLUMNS = """
     (at, monitor_id, region, up, degraded, down, unknown, latency_count, latency_sum_ms, latency_max_ms, histogram,
      phase_ms)
@@ -178,9 +180,11 @@ async def _roll_hour(db: Database, hour_ms: int, ids: list[int]) -> None:
     start, end = moment(hour_ms), moment(hour_ms + HOUR_MS)
     async with db.connection() as connection:
         await connection.execute(_CLEAN, "hour", start)
+        has_results = await connection.fetchval(_HAS_RESULTS, start, end)
     for portion in _portions(ids):
         async with db.connection() as connection:
-            await connection.execute(_ROLL_HOUR, start, end, portion, start, list(BOUNDS_MS))
+            if has_results:
+                await connection.execute(_ROLL_HOUR, start, end, portion, start, list(BOUNDS_MS))
             await _measure_hour(connection, hour_ms, portion)
     async with db.transaction() as connection:
         await connection.execute(_MARK_DAY, moment(hour_ms // DAY_MS * DAY_MS))

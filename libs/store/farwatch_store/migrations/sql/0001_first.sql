@@ -186,6 +186,8 @@ create table health.check_results (
     error text
 ) partition by range (slot);
 create index check_results_monitor on health.check_results (monitor_id, slot);
+-- Tells at once whether an hour has results at all; rows come in nearly in the order of their slots.
+create index check_results_slot on health.check_results using brin (slot);
 
 -- What the fold knows of one monitor in one region. `state` is the fold's own record, read back at start;
 -- the other columns are for readers. last_check is the shape that the API answers.
