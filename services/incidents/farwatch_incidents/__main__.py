@@ -34,16 +34,16 @@ async def body(service: Service, settings: IncidentsSettings) -> None:
     )
     try:
         await prepare(bus, db, service.stop)
-        await work(service, settings, bus, db)
+        await work(service, settings, bus, db, holder_name())
     finally:
         await bus.close()
         await db.close()
 
 
-async def work(service: Service, settings: IncidentsSettings, bus: Bus, db: Database) -> None:
+async def work(service: Service, settings: IncidentsSettings, bus: Bus, db: Database, holder: str) -> None:
     fold = Fold(bus, db, Metrics(service.registry), settings.keep_raw_days)
     keep = Keep(settings.keep_raw_days, settings.keep_hourly_days, settings.keep_daily_days)
-    holder, stop = holder_name(), service.stop
+    stop = service.stop
 
     async def fold_term(over: asyncio.Event) -> None:
         fold.progress = service.progress("fold", 30.0)
