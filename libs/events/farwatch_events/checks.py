@@ -1,8 +1,8 @@
 """What the scheduler asks for: chunks of due checks, and the commands that reach it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_serializer
 
 from farwatch_events.model import Message
 from farwatch_events.monitor import MonitorSpec
@@ -25,6 +25,11 @@ class DueCheck(Message):
     request_id: str | None = None
     confirmation_of_ms: int | None = None
     spec: Annotated[MonitorSpec, Field(discriminator="type")]
+
+    @field_serializer("spec", mode="wrap")
+    def _with_timeout(self, spec: MonitorSpec, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A timeout at the default must travel too: a reader would fit a missing one to the interval."""
+        return {**write(spec), "timeout_seconds": spec.timeout_seconds}
 
 
 class DueChunk(Message):

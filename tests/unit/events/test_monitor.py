@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from farwatch_events.checks import DueCheck, DueChunk
 from farwatch_events.monitor import (
     MASK,
     MONITOR_TYPES,
@@ -77,6 +78,14 @@ def test_bad_input_is_named_with_its_mend(fields: dict[str, Any], field: str, wo
         parse_monitor(http(**fields))
     problems = [(".".join(str(p) for p in e["loc"][1:2]), e["msg"]) for e in refused.value.errors()]
     assert any(where == field and words in message for where, message in problems), problems
+
+
+def test_a_timeout_of_ten_seconds_survives_the_way_to_the_prober() -> None:
+    spec = parse_monitor(http(interval_seconds=10, timeout_seconds=10))
+    chunk = DueChunk(
+        region="eu", epoch=1, tick_ms=0, checks=[DueCheck(monitor_id=1, config_version=1, slot_ms=0, spec=spec)]
+    )
+    assert DueChunk.from_bytes(chunk.to_bytes()) == chunk
 
 
 def test_status_ranges() -> None:
