@@ -7,7 +7,7 @@ from typing import Any
 from farwatch_api.commands.specs import shown
 from farwatch_api.envelope import timestamp
 from farwatch_api.rows import Row
-from farwatch_events.monitor import MASK
+from farwatch_events.monitor import MASK, MONITOR_TYPES
 
 
 def moment(value: datetime | None) -> str | None:
@@ -16,7 +16,7 @@ def moment(value: datetime | None) -> str | None:
 
 def monitor(row: Row, uptime: Mapping[str, float | None], base_url: str, *, may_write: bool) -> dict[str, Any]:
     """A monitor as it is answered: its specification with masked secrets, and how it is."""
-    answer: dict[str, Any] = {"id": row["id"], **shown(row["spec"]), "tags": list(row["tags"])}
+    answer: dict[str, Any] = {"id": row["id"], **specification(row), "tags": list(row["tags"])}
     answer["enabled"] = row["enabled"]
     if row["push_token"] is not None:
         answer["push_url"] = f"{base_url}/push/{row['push_token'] if may_write else MASK}"
@@ -34,6 +34,19 @@ def monitor(row: Row, uptime: Mapping[str, float | None], base_url: str, *, may_
         "updated_at": moment(row["updated_at"]),
     }
     return answer
+
+
+def specification(row: Row) -> dict[str, Any]:
+    """The stored fields, masked, in the order of the model; one that a newer version added has its default."""
+    stored = shown(row["spec"])
+    model = MONITOR_TYPES.get(row["type"])
+    if model is None:
+        return stored
+    fields = {
+        name: stored[name] if name in stored else field.get_default(call_default_factory=True)
+        for name, field in model.model_fields.items()
+    }
+    return {"name": row["name"], "type": row["type"], **fields}
 
 
 def reason(row: Row) -> str:
