@@ -33,6 +33,8 @@ SEND_SECONDS = 10.0
 LONGEST_STREAM_SECONDS = 600.0
 """Then the browser connects again, and whoever was signed out meanwhile is not let in."""
 REFRESH_SECONDS = 15.0
+ASLEEP_AFTER_SECONDS = 120.0
+"""Without a browser for so long, messages are not even read."""
 
 
 @dataclass
@@ -75,10 +77,9 @@ class Client:
 
     def offer(self, patch: Patch) -> None:
         monitor_id = patch.live.monitor_id
-        if monitor_id in self.ids:
-            before = self.patches.get(monitor_id)
-            self.patches[monitor_id] = before.merge(patch) if before else patch
-            self._news.set()
+        before = self.patches.get(monitor_id)
+        self.patches[monitor_id] = before.merge(patch) if before else patch
+        self._news.set()
 
     def offer_counts(self, counts: dict[str, int]) -> None:
         self.counts = counts
@@ -107,8 +108,11 @@ class Client:
 class Hub:
     """Hears everything on `live.>` and hands each browser what it asked for."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self.clients: set[Client] = set()
+        self._watchers: dict[int, set[Client]] = {}
+        self._clock = clock
+        self._last_watched = clock()
         self.counts: dict[str, int] = {}
         self.dropped = 0
         self._db = db
@@ -162,6 +166,8 @@ class Hub:
             raise Unavailable("Too many browsers are watching. Try again soon.")
         client = Client(frozenset(ids))
         self.clients.add(client)
+        for monitor_id in client.ids:
+            self._watchers.setdefault(monitor_id, set()).add(client)
         self._dirty.set()
         if self.counts:
             client.offer_counts(self.counts)
@@ -174,7 +180,13 @@ class Hub:
         return client
 
     def leave(self, client: Client) -> None:
+        self._last_watched = self._clock()
         self.clients.discard(client)
+        for monitor_id in client.ids:
+            watchers = self._watchers.get(monitor_id, set())
+            watchers.discard(client)
+            if not watchers:
+                self._watchers.pop(monitor_id, None)
 
     def resumable(self, last_event_id: str | None) -> bool:
         return last_event_id is None or self._known_sequence(last_event_id) is not None
@@ -208,7 +220,18 @@ class Hub:
             "results": patch.results,
         }
 
+    def _asleep(self) -> bool:
+        """Whoever comes back after that is told to load the page again, since what came meanwhile is not known."""
+        if self.clients or self._clock() - self._last_watched < ASLEEP_AFTER_SECONDS:
+            return False
+        if self._remembered:
+            self._remembered.clear()
+            self._boot = secrets.token_hex(4)
+        return True
+
     async def _on_live(self, message: Message) -> None:
+        if self._asleep():
+            return
         try:
             live = LiveMonitor.from_bytes(message.data)
         except ValidationError:
@@ -217,7 +240,7 @@ class Hub:
         self._sequence += 1
         patch = patch_of(self._sequence, live)
         self._remember(patch)
-        for client in self.clients:
+        for client in self._watchers.get(live.monitor_id, ()):
             client.offer(patch)
         if live.verdict_changed:
             self._dirty.set()
