@@ -1,0 +1,51 @@
+"""The page of one monitor."""
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from farwatch_api import views
+from farwatch_api.deps import Dependencies, Deps, Requester
+from farwatch_api.errors import NotFound
+from farwatch_api.params import Id
+from farwatch_api.queries.checks import raw_checks
+from farwatch_api.queries.incidents import list_incidents
+from farwatch_api.queries.monitors import read_monitor
+from farwatch_api.queries.overview import bars_of
+from farwatch_api.queries.uptime import uptime_periods
+from farwatch_api.routes.monitors import describe_one
+from farwatch_api.routes.pages.rendering import PageRoute, render_page
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+CHECKS_SHOWN = 15
+INCIDENTS_SHOWN = 6
+
+
+@router.get("/monitors/{monitor_id}")
+async def monitor_page(request: Request, deps: Dependencies, identity: Requester, monitor_id: Id) -> Response:
+    monitor = await describe_one(request, deps, identity, monitor_id)
+    history = await read_history(deps, monitor_id)
+    return await render_page(request, deps, "monitors/page.html", monitor=monitor, **history)
+
+
+async def read_history(deps: Deps, monitor_id: int) -> dict[str, Any]:
+    """Raises NotFound."""
+    now = deps.now()
+    async with deps.read() as connection:
+        row = await read_monitor(connection, monitor_id)
+        if row is None:
+            raise NotFound("monitor")
+        since = now - timedelta(days=deps.settings.keep_raw_days)
+        checks, _ = await raw_checks(connection, monitor_id, since, None, CHECKS_SHOWN, None)
+        incidents, _ = await list_incidents(connection, monitor_id=monitor_id, limit=INCIDENTS_SHOWN)
+        bars = await bars_of(connection, [row], now)
+        periods = await uptime_periods(connection, row, now)
+    return {
+        "checks": [views.check(check) for check in checks],
+        "incidents": [views.incident(incident, now) for incident in incidents],
+        "bar": bars[monitor_id],
+        "periods": periods,
+    }

@@ -1,0 +1,145 @@
+// <form data-json="POST /api/…">: sent as JSON; what the server says about a field stands at that field, input stays.
+
+import { proceed } from "./actions.js";
+import { call } from "./http.js";
+import { toast } from "./toast.js";
+
+const words = (text) => text.split(/[\s,]+/).filter(Boolean);
+
+const READ = {
+  text: (control) => control.value,
+  number: (control) => (control.value.trim() === "" ? null : Number.isNaN(Number(control.value)) ? control.value : Number(control.value)),
+  bool: (control) => control.checked,
+  list: (control) => control.value.split(",").map((part) => part.trim()).filter(Boolean),
+  words: (control) => words(control.value),
+  moment: (control) => (control.value ? new Date(control.value).toISOString() : null),
+  pairs: (control) => pairs(control.value),
+};
+
+/** "Name: value" lines as an object. A line without a colon is a name without a value, which the server explains. */
+function pairs(text) {
+  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+  return Object.fromEntries(lines.map((line) => {
+    const at = line.indexOf(":");
+    return at < 0 ? [line, ""] : [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+  }));
+}
+
+function put(data, name, value) {
+  const [group, field] = name.split(".");
+  if (field === undefined) data[group] = value;
+  else data[group] = { ...data[group], [field]: value };
+}
+
+export function gather(form) {
+  const data = {};
+  for (const control of form.querySelectorAll("[name][data-kind]")) {
+    if (control.closest("[data-for][hidden]") || control.matches(":disabled")) continue;
+    const { kind } = control.dataset;
+    if (kind === "ids" || kind === "names") {
+      data[control.name] ??= [];
+      const chosen = control.tagName === "SELECT" ? [...control.selectedOptions].map((option) => option.value) : control.checked ? [control.value] : [];
+      data[control.name].push(...(kind === "ids" ? chosen.map(Number) : chosen));
+    } else if (control.type === "radio") {
+      if (control.checked) put(data, control.name, control.value);
+    } else {
+      put(data, control.name, READ[kind](control));
+    }
+  }
+  return tidy(data, form);
+}
+
+/** Empty optional texts are null, so that the server's default counts; no way to sign in is none at all. */
+function tidy(data, form) {
+  const required = new Set([...form.querySelectorAll("[data-required]")].map((control) => control.name));
+  const clean = (object, prefix = "") => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, value === "" && !required.has(prefix + name) ? null : value]).filter(([name, value]) => value !== null || !prefix));
+  if ("auth" in data) data.auth = data.auth.type ? clean(data.auth, "auth.") : null;
+  if ("config" in data) data.config = clean(data.config, "config.");
+  return clean(data);
+}
+
+function fieldFor(form, name) {
+  let path = name;
+  while (path) {
+    const found = [...form.querySelectorAll(`[data-field="${CSS.escape(path)}"]`)].find((field) => !field.closest("[data-for][hidden]"));
+    if (found) return found;
+    path = path.includes(".") ? path.slice(0, path.lastIndexOf(".")) : "";
+  }
+  return null;
+}
+
+export function showErrors(form, errors, message) {
+  clearErrors(form);
+  const homeless = [];
+  for (const error of errors) {
+    const field = fieldFor(form, error.field);
+    if (!field) {
+      homeless.push(`${error.field} ${error.message}`.trim());
+      continue;
+    }
+    field.classList.add("has-error");
+    field.querySelector(".error").textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`.replace(/\.\.$/, ".");
+    field.querySelector("input, select, textarea")?.setAttribute("aria-invalid", "true");
+    field.closest("details")?.setAttribute("open", "");
+  }
+  if (!errors.length) homeless.push(message);
+  const place = form.querySelector("[data-form-error]");
+  if (homeless.length && place) {
+    place.textContent = homeless.join(" ");
+    place.closest(".form-message").hidden = false;
+  } else if (homeless.length) {
+    toast(homeless.join(" "), true);
+  }
+  form.querySelector(".has-error input, .has-error select, .has-error textarea")?.focus();
+}
+
+function clearErrors(form) {
+  for (const field of form.querySelectorAll(".has-error")) {
+    field.classList.remove("has-error");
+    field.querySelector("[aria-invalid]")?.removeAttribute("aria-invalid");
+  }
+  const message = form.querySelector(".form-message");
+  if (message) message.hidden = true;
+}
+
+async function send(form) {
+  const button = form.querySelector('button:not([type="button"])');
+  button.setAttribute("aria-busy", "true");
+  const [method, path] = form.dataset.json.split(" ");
+  const answer = await call(method, path, gather(form));
+  button.removeAttribute("aria-busy");
+  if (!answer.ok) {
+    showErrors(form, answer.errors, answer.message);
+    return;
+  }
+  clearErrors(form);
+  form.dataset.changed = "";
+  if (form.dataset.reveals) reveal(document.getElementById(form.dataset.reveals), answer.data.token);
+  if (form.dataset.then === "refresh" || form.dataset.reveals) form.reset();
+  toast(answer.message);
+  proceed(form.dataset.then, answer.data);
+}
+
+function reveal(panel, token) {
+  panel.querySelector("[data-token]").textContent = token;
+  panel.hidden = false;
+  panel.scrollIntoView({ block: "center" });
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-json]")) return;
+  event.preventDefault();
+  send(event.target);
+});
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form[data-guard]");
+  if (form) form.dataset.changed = "yes";
+  event.target.closest(".has-error")?.classList.remove("has-error");
+});
+addEventListener("beforeunload", (event) => {
+  if (document.querySelector('form[data-changed="yes"]')) event.preventDefault();
+});
+// Ctrl-Enter sends from inside a text of many lines.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.closest("form[data-json]")?.requestSubmit();
+});

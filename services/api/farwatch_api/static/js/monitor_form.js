@@ -1,0 +1,42 @@
+// The monitor form shows the fields of the chosen type; those of other types keep their input, unsent.
+
+const form = document.getElementById("monitor-form");
+
+function reveal(type) {
+  for (const part of form.querySelectorAll("[data-for]")) part.hidden = !part.dataset.for.split(" ").includes(type);
+  const interval = form.querySelector('[data-field="interval_seconds"] label');
+  interval.textContent = type === "push" ? "Expect a call every" : "Check every";
+}
+
+/** A name nobody typed follows the target. */
+function suggestName() {
+  const name = form.elements.namedItem("name");
+  const target = form.elements.namedItem("url").closest("[hidden]") ? form.elements.namedItem("host").value : form.elements.namedItem("url").value;
+  if (name.dataset.typed || !target) return;
+  name.placeholder = target.replace(/^https?:\/\//, "").replace(/\/$/, "");
+}
+
+function signIn() {
+  const kind = form.elements.namedItem("auth.type").value;
+  const wanted = { basic: ["auth.username", "auth.password"], bearer: ["auth.token"] }[kind] ?? [];
+  for (const name of ["auth.username", "auth.password", "auth.token"]) {
+    form.querySelector(`[data-field="${name}"]`).hidden = !wanted.includes(name);
+    form.elements.namedItem(name).disabled = !wanted.includes(name);
+  }
+}
+
+if (form) {
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "type") reveal(event.target.value);
+    if (event.target.name === "auth.type") signIn();
+  });
+  form.addEventListener("input", suggestName);
+  form.addEventListener("submit", () => {
+    const name = form.elements.namedItem("name");
+    if (!name.value.trim() && name.placeholder !== name.defaultPlaceholder) name.value = name.placeholder;
+  }, { capture: true });
+  const name = form.elements.namedItem("name");
+  name.defaultPlaceholder = name.placeholder;
+  reveal(form.querySelector('[name="type"]:checked').value);
+  signIn();
+}
