@@ -59,6 +59,11 @@ def is_public(path: str) -> bool:
     return any(pattern.fullmatch(path) for pattern in PUBLIC)
 
 
+def concerns_people(path: str) -> bool:
+    """Files, pushes and health checks are the same for everybody: the database need not be asked who wants them."""
+    return path in FORM_PAGES or not is_public(path)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     status: int
@@ -77,7 +82,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         try:
-            identity = await self._identify(headers)
+            identity = await self._identify(headers) if concerns_people(scope["path"]) else None
         except StoreUnavailable as error:
             if not is_public(scope["path"]):
                 await (await on_store_away(Request(scope), error))(scope, receive, send)
