@@ -169,11 +169,16 @@ class DnsServer(asyncio.DatagramProtocol):
     _transport: asyncio.DatagramTransport | None = None
     _tcp: asyncio.Server | None = None
 
-    async def start(self, port: int = 0) -> None:
+    async def start(self) -> None:
+        """Takes a port that is free for UDP and for TCP."""
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, port))
-        self.port = self._transport.get_extra_info("sockname")[1]
-        self._tcp = await asyncio.start_server(self._serve_tcp, self.host, self.port)
+        while self._tcp is None:
+            self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
+            self.port = self._transport.get_extra_info("sockname")[1]
+            try:
+                self._tcp = await asyncio.start_server(self._serve_tcp, self.host, self.port)
+            except OSError:
+                self._transport.close()
 
     def stop(self) -> None:
         if self._transport is not None:
