@@ -52,7 +52,7 @@ async def work(service: Service, settings: IncidentsSettings, bus: Bus, db: Data
             await run_fold(bus, fold, over)
         finally:
             jobs.cancel()  # begun again by whoever folds next: a rollup is made anew, never continued
-            await asyncio.gather(jobs, return_exceptions=True)
+            await asyncio.wait({jobs}, timeout=3.0)
 
     service.ready()
     await asyncio.gather(

@@ -39,6 +39,9 @@ TICK_MS = 1_000
 PURGE_MS = 5_000
 BEHIND_MS = 2_000
 SLICE_MS = 1_000
+SLICE_PATIENCE_SECONDS = 3.0
+STEP_SECONDS = 60.0
+CLOSE_SECONDS = 3.0
 BYTES_A_STEP = 256 * 1024
 """Some thousand results: more would keep the loop, and with it the lease, waiting for too long."""
 START_OVER_SECONDS = 0.5
@@ -81,7 +84,7 @@ class Fold:
             session = Session(self)
             try:
                 await session.run(stop)
-            except (StoreUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (StoreUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 self.metrics.restarts.inc()
                 log.warning("fold_starts_over", error=f"{type(error).__name__}: {error}")
                 await _sleep(START_OVER_SECONDS, stop)
@@ -103,6 +106,7 @@ class Session:
         self._taken_orders: list[tuple[Order, Reply]] = []
         self._metas: dict[int, EventMeta] = {}
         self._behind = False
+        self._slice_began = 0.0
         self._oldest_ms = 0
         self._ticked_ms = 0
         self._stepped = 0.0
@@ -115,7 +119,8 @@ class Session:
         log.info("fold_started", epoch=self._epoch, monitors=len(self._board.configs), regions=sorted(self._intakes))
         while not stop.is_set():
             await self._wait(stop)
-            await self._step()
+            async with asyncio.timeout(STEP_SECONDS):
+                await self._step()
             self.fold.progress()
 
     def _adopt(self, loaded: Loaded) -> None:
@@ -133,8 +138,9 @@ class Session:
         if self._purging is not None:
             self._purging.cancel()
             await asyncio.gather(self._purging, return_exceptions=True)
-        for intake in self._intakes.values():
-            await intake.close()
+        closing = [asyncio.ensure_future(intake.close()) for intake in self._intakes.values()]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSE_SECONDS)
         for order, _ in self._taken_orders:
             order.answer(refused("unavailable", "Incidents lost the database in between; try again."))
 
@@ -177,8 +183,9 @@ class Session:
         self._behind = now_ms() - min(waiting) > BEHIND_MS
         if self._behind:
             up_to_ms = min(waiting) + SLICE_MS
-            if not all(intake.reaches(up_to_ms) for intake in self._intakes.values()):
+            if not self._slice_is_whole(up_to_ms):
                 return []
+        self._slice_began = 0.0
         taken = [
             (region, message)
             for region, intake in self._intakes.items()
@@ -186,6 +193,13 @@ class Session:
         ]
         taken.sort(key=lambda pair: pair[1].timestamp_ms)
         return taken
+
+    def _slice_is_whole(self, up_to_ms: int) -> bool:
+        """Whether every stream is read up to that time. One that does not answer is not waited for endlessly."""
+        if all(intake.reaches(up_to_ms) for intake in self._intakes.values()):
+            return True
+        self._slice_began = self._slice_began or time.monotonic()
+        return time.monotonic() - self._slice_began > SLICE_PATIENCE_SECONDS
 
     async def _feed(self, messages: list[tuple[str, Message]]) -> None:
         if not messages:
