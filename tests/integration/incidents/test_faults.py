@@ -74,6 +74,7 @@ async def test_killed_in_the_stream_nothing_is_lost_or_doubled(
             assert process.poll() is None, (tmp_path / "incidents.log").read_text()
     await speaking
     with service(nats_server.url, database_url, tmp_path):
+        await eventually(lambda: _epoch_is(world, 4), timeout_seconds=20)
         await assert_all_once(world, rounds * len(monitors))
     for monitor_id in monitors:
         incidents = await world.rows("select id from health.incidents where monitor_id = $1", monitor_id)
@@ -81,7 +82,6 @@ async def test_killed_in_the_stream_nothing_is_lost_or_doubled(
     opened = await world.one("select count(*) from log.events where type = 'incident.opened'")
     assert opened == len(monitors) * rounds // 30
     assert await world.one("select count(*) from log.events where type = 'incident.resolved'") == opened - len(monitors)
-    assert await world.one("select epoch from health.shards") >= 4
 
 
 async def test_what_is_delivered_twice_counts_once(world: World, fold: Fold) -> None:
