@@ -13,7 +13,7 @@ _USUAL_PLACES = (
 )
 
 
-class AuthoritiesError(Exception):
+class AuthoritiesError(ValueError):
     """One line for a person: which file cannot be used."""
 
 

@@ -122,11 +122,10 @@ class Resolver:
             lookup = asyncio.create_task(self._hedged(name, record_type))
             self._lookups[name, record_type] = lookup
             lookup.add_done_callback(partial(self._looked_up, (name, record_type)))
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        await asyncio.wait((lookup,), timeout=max(0.0, deadline - started))
+        patience = max(0.0, deadline - asyncio.get_running_loop().time())
+        await asyncio.wait((lookup,), timeout=patience)
         if not lookup.done():
-            waited = in_words(loop.time() - started)
+            waited = in_words(patience)
             raise ProbeFailure(ErrorClass.DNS, f"No name server answered for {name} within {waited}")
         try:
             return lookup.result()

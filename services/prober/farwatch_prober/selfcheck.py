@@ -33,6 +33,4 @@ def decide_condition(canaries: Iterable[Canary]) -> Condition:
     if not proven or any(canary.failures < FAILURES_THAT_COUNT for canary in proven):
         return Condition(healthy=True)
     names = ", ".join(canary.name for canary in proven)
-    return Condition(
-        healthy=False, reason=f"This prober has lost its network: {names} answered before, now all fail"
-    )
+    return Condition(healthy=False, reason=f"This prober has lost its network: {names} answered before, now all fail")

@@ -179,8 +179,12 @@ class Worker:
                     await chunk.message.in_progress()
 
     async def finish(self, grace_seconds: float, store_seconds: float, untaken: Iterable[Puller]) -> None:
-        """Ends what runs within the grace, hands the rest back. No more may be started by now."""
+        """Ends what runs within the grace, hands the rest back. No more may be started by now.
+
+        The pullers go first: the server would answer their open requests with what is handed back.
+        """
         for puller in untaken:
+            await puller.close()
             for message in await puller.take(max(1, puller.waiting), 0):
                 await message.nak()
         if self._tasks:

