@@ -330,6 +330,91 @@ class MaintenanceCancelled(_MaintenanceEvent):
     type: ClassVar[str] = "maintenance.cancelled"
 
 
+class _PolicyEvent(DomainEvent):
+    policy_id: int
+
+    @property
+    def stream(self) -> str:
+        return f"policy-{self.policy_id}"
+
+
+class PolicyCreated(_PolicyEvent):
+    type: ClassVar[str] = "policy.created"
+    name: str
+    spec: dict[str, Any]
+
+
+class PolicyUpdated(_PolicyEvent):
+    type: ClassVar[str] = "policy.updated"
+    changed: list[str]
+    spec: dict[str, Any]
+
+
+class PolicyDeleted(_PolicyEvent):
+    type: ClassVar[str] = "policy.deleted"
+    name: str = ""
+
+
+class _SilenceEvent(DomainEvent):
+    silence_id: int
+
+    @property
+    def stream(self) -> str:
+        return f"silence-{self.silence_id}"
+
+
+class SilenceStarted(_SilenceEvent):
+    """Nobody is told of what fits `match` until `ends_ms`."""
+
+    type: ClassVar[str] = "silence.started"
+    match: dict[str, Any]
+    reason: str
+    ends_ms: int
+
+
+class SilenceChanged(_SilenceEvent):
+    type: ClassVar[str] = "silence.changed"
+    changed: list[str]
+
+
+class SilenceCancelled(_SilenceEvent):
+    type: ClassVar[str] = "silence.cancelled"
+
+
+class _DrillEvent(DomainEvent):
+    drill_id: int
+    monitor_id: int
+
+    @property
+    def stream(self) -> str:
+        return f"drill-{self.drill_id}"
+
+
+class DrillStarted(_DrillEvent):
+    """A made-up outage goes through the real routes; it is no incident and counts in no uptime."""
+
+    type: ClassVar[str] = "drill.started"
+    monitor_name: str
+    severity: Severity
+    actor: str
+
+
+class DrillAcknowledged(_DrillEvent):
+    type: ClassVar[str] = "drill.acknowledged"
+    actor: str
+    seconds: float
+
+
+class DrillEnded(_DrillEvent):
+    """Everybody who was told hears that it is over; `seconds` is the time to its acknowledgement, if there was one."""
+
+    type: ClassVar[str] = "drill.ended"
+    monitor_name: str
+    duration_seconds: int
+    reason: str
+    seconds: float | None = None
+
+
 class _UserEvent(DomainEvent):
     user_id: int
 
@@ -425,6 +510,15 @@ EVENT_TYPES: dict[str, type[DomainEvent]] = {
         MaintenanceScheduled,
         MaintenanceChanged,
         MaintenanceCancelled,
+        PolicyCreated,
+        PolicyUpdated,
+        PolicyDeleted,
+        SilenceStarted,
+        SilenceChanged,
+        SilenceCancelled,
+        DrillStarted,
+        DrillAcknowledged,
+        DrillEnded,
         UserCreated,
         UserChanged,
         UserDeleted,

@@ -33,6 +33,7 @@ Name = Annotated[Trimmed, Field(min_length=1, max_length=200)]
 Tag = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s,]+$")]
 Region = Annotated[str, Field(pattern=REGION_PATTERN)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+MonitorId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class Strict(BaseModel):
@@ -70,6 +71,8 @@ class MonitorBase(Strict):
     tags: list[Tag] = Field(default_factory=list, max_length=32)
     enabled: bool = True
     channels: list[int] = Field(default_factory=list, max_length=100)
+    parents: list[MonitorId] = Field(default_factory=list, max_length=20)
+    """Monitors this one stands behind: while one of them is down, its own alerts are held. Checking goes on."""
     degraded_ms: int | None = Field(default=None, ge=1, le=120_000)
 
     @model_validator(mode="before")
@@ -91,7 +94,7 @@ class MonitorBase(Strict):
             raise ValueError(f"{PUSH_REGION!r} is reserved for push monitors")
         return regions
 
-    @field_validator("regions", "tags", "channels")
+    @field_validator("regions", "tags", "channels", "parents")
     @classmethod
     def _once_each(cls, values: list[Any]) -> list[Any]:
         return list(dict.fromkeys(values))
