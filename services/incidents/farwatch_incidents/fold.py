@@ -151,7 +151,8 @@ class Session:
             await _wait_any(due, self.fold.wake, stop)
         self.fold.wake.clear()
         early = self._stepped + LINGER_SECONDS - time.monotonic()
-        if early > 0:
+        catching_up = self._behind and not self._slice_began
+        if early > 0 and not catching_up:
             await _sleep(early, stop)
         self._stepped = time.monotonic()
 
@@ -178,8 +179,9 @@ class Session:
         votes meet as they would have met live."""
         waiting = [each.oldest_ms for each in self._intakes.values() if each.oldest_ms is not None]
         if not waiting:
+            self._behind = False
             return []
-        up_to_ms = None
+        up_to_ms, share = None, BYTES_A_STEP // len(waiting)
         self._behind = now_ms() - min(waiting) > BEHIND_MS
         if self._behind:
             up_to_ms = min(waiting) + SLICE_MS
@@ -187,9 +189,7 @@ class Session:
                 return []
         self._slice_began = 0.0
         taken = [
-            (region, message)
-            for region, intake in self._intakes.items()
-            for message in intake.take(up_to_ms, BYTES_A_STEP // len(self._intakes))
+            (region, message) for region, intake in self._intakes.items() for message in intake.take(up_to_ms, share)
         ]
         taken.sort(key=lambda pair: pair[1].timestamp_ms)
         return taken
