@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import idna
 
@@ -11,6 +12,8 @@ from farwatch_events.results import ErrorClass
 from farwatch_prober.outcome import ProbeFailure
 
 MAX_NAME_SERVERS = 3
+CACHED_NAMES = 16_384
+"""Reading a name costs more than the rest of a check's own work; what it reads as never changes."""
 DNS_PORT = 53
 
 _NUMERIC_PART = re.compile(r"^(0[xX][0-9a-fA-F]*|\d+)$")
@@ -28,6 +31,7 @@ class ResolverConfig:
 Hosts = Mapping[str, tuple[str, ...]]
 
 
+@lru_cache(maxsize=CACHED_NAMES)
 def parse_literal(host: str) -> str | None:
     """The address that `host` spells out, None when it is a name.
 

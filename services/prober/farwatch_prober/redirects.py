@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from farwatch_events.monitor import is_secret_header
 from farwatch_events.results import ErrorClass
-from farwatch_prober.names import to_ascii
+from farwatch_prober.names import CACHED_NAMES, to_ascii
 from farwatch_prober.outcome import ProbeFailure
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -36,6 +37,7 @@ class Hop:
     body: bytes | None
 
 
+@lru_cache(maxsize=CACHED_NAMES)
 def parse_target(url: str) -> Target:
     """Raises ProbeFailure for a URL that cannot be asked for."""
     try:
