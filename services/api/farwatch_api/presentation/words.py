@@ -40,8 +40,8 @@ def percent(value: float | None) -> str:
     """As many digits as tell the outage: "100%", "99.98%", "97.1%". Only a full hundred reads as 100%."""
     if value is None:
         return DASH
-    if value >= 100:
-        return "100%"
+    if value >= 100 or value <= 0:
+        return "100%" if value > 0 else "0%"
     digits = 3 if value >= 99.995 else 2 if value >= 99 else 1
     text = f"{min(value, 99.999):.{digits}f}"
     return f"{text}%"
@@ -80,6 +80,12 @@ def target(spec: Mapping[str, Any]) -> str:
     return f"{host} {spec['record_type']}" if kind == "dns" else host
 
 
+def why(reason: str) -> str:
+    """A reason beside its state: the state's own word in front would say it twice."""
+    head, colon, rest = reason.partition(": ")
+    return rest[:1].upper() + rest[1:] if colon and head in STATE_WORDS.values() else reason
+
+
 def counted(number: int, word: str, plural: str | None = None) -> str:
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
 
@@ -93,6 +99,7 @@ FILTERS: Final[dict[str, Any]] = {
     "target": target,
     "duration": duration,
     "counted": counted,
+    "why": why,
     "state_word": lambda state: STATE_WORDS.get(state, state),
     "type_word": lambda kind: TYPE_WORDS.get(kind, kind),
     "channel_word": lambda kind: CHANNEL_WORDS.get(kind, kind),

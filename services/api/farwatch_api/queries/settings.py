@@ -12,7 +12,7 @@ _CHANNELS = """
         coalesce(d.delivered_at, d.created_at) as last_at
     from config.channels c left join lateral (
         select state, moment, error, delivered_at, created_at from alerting.deliveries
-        where channel_id = c.id order by id desc limit 1
+        where channel_id = c.id and state <> 'suppressed' order by id desc limit 1
     ) as d on true
     where c.deleted_at is null order by lower(c.name), c.id limit 500
 """

@@ -48,4 +48,5 @@ async def read_history(deps: Deps, monitor_id: int) -> dict[str, Any]:
         "incidents": [views.incident(incident, now) for incident in incidents],
         "bar": bars[monitor_id],
         "periods": periods,
+        "age_hours": (now - row["created_at"]).total_seconds() / 3600,
     }

@@ -39,7 +39,7 @@ class Beats extends HTMLElement {
   }
 
   draw(isNew = false) {
-    const padding = Array.from({ length: Math.max(0, SHOWN - this.items.length) }, () => make("i", { class: "n" }));
+    const padding = Array.from({ length: Math.max(0, SHOWN - this.items.length) }, () => make("i", { class: "pad" }));
     const drawn = this.items.map((beat) => make("i", { class: beat ? beat.code : "n" }));
     if (isNew && drawn.length) drawn.at(-1).classList.add("new");
     this.replaceChildren(...padding, ...drawn);

@@ -103,7 +103,7 @@ class Chart extends HTMLElement {
       cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 } },
       legend: { show: false },
       scales: { x: { range: (_plot, low, high) => (this.zoomed ? [low, high] : [from, now]) }, y: { range: (_plot, _low, high) => [0, (high || 10) * 1.15] } },
-      axes: [{ ...axis, space: 70, values: this.timeLabels() }, { ...axis, size: 62, values: (_plot, ticks) => ticks.map(latencyWords) }],
+      axes: [{ ...axis, size: 30, space: 70, values: this.timeLabels() }, { ...axis, size: 62, values: (_plot, ticks) => ticks.map(latencyWords) }],
       series: [{}, ...lines.map(([name], index) => ({ label: name, stroke: strokes[index], width: 1.75, spanGaps: false, points: { show: this.sparse(), size: 4 } }))],
       hooks: { drawClear: [(plot) => this.ribbons(plot)], setSelect: [() => (this.zoomed = true)], setCursor: [(plot) => this.hover(plot, lines)] },
     };

@@ -6,6 +6,7 @@ const light = document.getElementById("live");
 const offline = document.getElementById("offline");
 const PATIENCE_MS = 4000;
 const OFFLINE_MS = 12000;
+if (light) light.hidden = !document.querySelector("[sse-connect]");
 let trouble = null;
 let worse = null;
 
