@@ -60,7 +60,7 @@ def reason(row: Row) -> str:
 
 def incident(row: Row, now: datetime) -> dict[str, Any]:
     end = row["resolved_at"] or now
-    seconds = max(0, round((end - row["opened_at"]).total_seconds()))
+    seconds = max(0, int((end - row["opened_at"]).total_seconds()))  # as the event and the messages have it
     return {
         "id": row["id"],
         "monitor_id": row["monitor_id"],
