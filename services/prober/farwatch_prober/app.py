@@ -5,11 +5,12 @@ import gc
 import os
 import socket
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from farwatch_bus import Bus, BusError, Puller
+from farwatch_bus import Bus, BusClosed, BusError, Puller
 from farwatch_events import subjects
 from farwatch_events.checks import RegisterRegionRequest, Reply
 from farwatch_prober import names
@@ -38,8 +39,8 @@ RESERVED_SHARE = 10
 """One in so many of the places is kept for checks that must not wait behind the ring."""
 REGISTER_TIMEOUT_SECONDS = 5.0
 LONGEST_REGISTER_PAUSE_SECONDS = 5.0
-FINISH_SECONDS = 5.0
-STORE_SECONDS = 1.5
+FINISH_SECONDS = 4.5
+STORE_SECONDS = 1.0
 """Together within the time that the runtime leaves a service to stop."""
 MAX_QUIET_SECONDS = 30.0
 
@@ -134,6 +135,18 @@ async def register(bus: Bus, identity: Identity, stop: asyncio.Event, log: Any) 
     return False
 
 
+async def keep_registered(bus: Bus, identity: Identity, stop: asyncio.Event, log: Any) -> None:
+    """Asks again after each reconnection: a NATS that lost its store has to be given the streams anew."""
+    reconnected = asyncio.Event()
+    forget = bus.on_reconnect(reconnected.set)
+    try:
+        while await reconnected.wait():
+            reconnected.clear()
+            await register(bus, identity, stop, log)
+    finally:
+        forget()
+
+
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
@@ -142,13 +155,14 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
         pass
 
 
-async def run_prober(service: Service, prober: Prober) -> None:
+async def run_prober(service: Service, bus: Bus, prober: Prober) -> None:
     """Works until the service is told to stop, then finishes what is in flight."""
     side_tasks = [
         service.spawn("lag", prober.lag.run()),
         service.spawn("canaries", prober.canaries.run()),
         service.spawn("pulse", prober.pulse.run()),
         service.spawn("keep-alive", prober.worker.keep_alive()),
+        service.spawn("keep-registered", keep_registered(bus, prober.identity, service.stop, service.log)),
     ]
     capacity = prober.worker.capacity
     ring_limit = max(1, capacity - capacity // RESERVED_SHARE)
@@ -181,18 +195,20 @@ def calm_collector() -> None:
 
 
 async def serve(service: Service, settings: ProberSettings) -> None:
-    authorities = Authorities(settings.ca_file)
-    tools = await build_tools(settings, authorities)
-    bus = await _connect(service, settings)
-    try:
+    async with AsyncExitStack() as stack:
+        authorities = Authorities(settings.ca_file)
+        stack.callback(authorities.close)
+        tools = await build_tools(settings, authorities)
+        stack.push_async_callback(tools.close)
+        try:
+            bus = await _connect(service, settings)
+        except BusClosed:  # told to stop before there was a NATS
+            return
+        stack.push_async_callback(bus.close)
         prober = build_prober(bus, settings, tools, Metrics(service.registry), service.log)
         calm_collector()
         if await register(bus, prober.identity, service.stop, service.log):
-            await run_prober(service, prober)
-    finally:
-        await bus.close()
-        await tools.close()
-        authorities.close()
+            await run_prober(service, bus, prober)
 
 
 async def _connect(service: Service, settings: ProberSettings) -> Bus:

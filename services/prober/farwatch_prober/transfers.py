@@ -1,4 +1,4 @@
-"""From a finished transfer of libcurl to phases and faults, for the probes that use it. Pure but for its types."""
+"""From a finished transfer of libcurl to phases and faults, for the probes that use it."""
 
 from dataclasses import dataclass
 
