@@ -1,5 +1,6 @@
 """Many monitors at once: inserted as the api does it, with the events that every service follows, but in bulk."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -8,7 +9,7 @@ from farwatch_events.monitor import dump_monitor, parse_monitor
 from farwatch_store import Database
 from farwatch_store.log import Append, append_many
 
-_AT_ONCE = 500
+_AT_ONCE = 250
 _META = EventMeta(actor="bench")
 _INSERT = """
     insert into config.monitors (name, type, enabled, spec, tags)
@@ -22,9 +23,13 @@ def specification(name: str, url: str, interval_seconds: int) -> dict[str, Any]:
     return dump_monitor(parse_monitor(data))
 
 
-async def insert_monitors(db: Database, url: str, monitors: int, interval_seconds: int) -> list[int]:
-    """The ids. Each monitor has its own query string, so that no two specifications are the same."""
+async def insert_monitors(db: Database, url: str, monitors: int, interval_seconds: int, per_second: float) -> list[int]:
+    """The ids. Each monitor has its own query string, so that no two specifications are the same.
+
+    Each is checked at once beside its place on the ring, so `per_second` comes on top of the load that is there.
+    """
     ids: list[int] = []
+    began = time.monotonic()
     template = specification("bench", url, interval_seconds)
     for start in range(0, monitors, _AT_ONCE):
         numbers = range(start, min(start + _AT_ONCE, monitors))
@@ -38,4 +43,5 @@ async def insert_monitors(db: Database, url: str, monitors: int, interval_second
             ]
             await append_many(connection, [Append(each.stream, [each], _META, 0) for each in events])
         ids += new
+        await asyncio.sleep(max(0.0, began + len(ids) / per_second - time.monotonic()))
     return ids

@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from farwatch_cli import processes as processes_of
+from farwatch_cli.embedded.files import free_port
 from farwatch_cli.processes import Command
 
 READY = re.compile(r"^Farwatch is ready: (http://\S+)$")
@@ -106,3 +108,17 @@ def processes() -> dict[int, tuple[int, str]]:
             if state != "Z":
                 found[int(folder.name)] = (int(parent), line)
     return found
+
+
+def free_ports(count: int) -> int:
+    """The first of so many neighbouring ports; as FARWATCH_HEALTH_PORT the services take them in turn."""
+    for _ in range(100):
+        first = free_port()
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise OSError(f"no {count} neighbouring ports are free")
