@@ -4,7 +4,7 @@ Stored type names are explicit strings. A field is added with a default; a chang
 `stream` of an event is its aggregate: "monitor-7", "incident-3", "region-eu".
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,16 @@ Verdict = Literal["pending", "up", "degraded", "down", "unknown"]
 Vote = Literal["up", "degraded", "down", "unknown"]
 Severity = Literal["degraded", "down"]
 HowResolved = Literal["recovered", "manual", "paused", "deleted"]
+
+PROBLEMS: Final[dict[str, str]] = {
+    "fold_lag": "Results wait long before they count",
+    "due_backlog": "Due checks wait for a prober",
+    "outbox": "Events wait long before they are sent on",
+    "no_results": "No check has come through",
+    "unreadable": "Messages arrived that nobody can read",
+    "deliveries": "Messages to channels ended without success",
+}
+"""What can be wrong with Farwatch itself, in words."""
 
 
 class EventMeta(Message):
@@ -478,6 +488,30 @@ class SlotsParked(DomainEvent):
         return "schedule"
 
 
+class _SystemEvent(DomainEvent):
+    """`problem` is one of PROBLEMS; `subject` says whose where there are several, such as a region, else empty."""
+
+    problem: str
+    subject: str = ""
+
+    @property
+    def stream(self) -> str:
+        return "system"
+
+
+class SystemTroubled(_SystemEvent):
+    """Farwatch itself does not work as it should."""
+
+    type: ClassVar[str] = "system.troubled"
+    reason: str
+
+
+class SystemRecovered(_SystemEvent):
+    type: ClassVar[str] = "system.recovered"
+    reason: str
+    seconds: int
+
+
 EVENT_TYPES: dict[str, type[DomainEvent]] = {
     event.type: event
     for event in (
@@ -527,5 +561,7 @@ EVENT_TYPES: dict[str, type[DomainEvent]] = {
         TokenRevoked,
         EpochStarted,
         SlotsParked,
+        SystemTroubled,
+        SystemRecovered,
     )
 }

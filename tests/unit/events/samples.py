@@ -131,6 +131,10 @@ EVENTS: list[events.DomainEvent] = [
     events.TokenRevoked(at_ms=AT, user_id=1, token_id=4),
     events.EpochStarted(at_ms=AT, epoch=5, holder="host-1", reason="took the lease"),
     events.SlotsParked(at_ms=AT, ahead_ms=90_000),
+    events.SystemTroubled(at_ms=AT, problem="due_backlog", subject="eu", reason="900 chunks of due checks wait"),
+    events.SystemRecovered(
+        at_ms=AT, problem="due_backlog", subject="eu", reason="No due checks wait any more", seconds=95
+    ),
 ]
 
 RESULT = results.CheckResult(
