@@ -46,7 +46,7 @@ def test_each_type_shows_its_own_fields(page: Page) -> None:
         ("DNS", "record_type", "port"),
         ("Push", "grace_seconds", "host"),
     ):
-        page.get_by_text(kind, exact=True).click()
+        page.get_by_role("radio", name=kind, exact=True).check()
         expect(page.locator(f'[data-field="{shown}"]')).to_be_visible()
         expect(page.locator(f'[data-field="{hidden}"]')).to_be_hidden()
 

@@ -191,6 +191,11 @@ class Hub:
     def resumable(self, last_event_id: str | None) -> bool:
         return last_event_id is None or self._known_sequence(last_event_id) is not None
 
+    @property
+    def position(self) -> str:
+        """An event id: a page made now and joining with it later misses nothing in between."""
+        return f"{self._boot}-{self._sequence}"
+
     def _known_sequence(self, event_id: str | None) -> int | None:
         boot, _, number = (event_id or "").partition("-")
         if boot != self._boot or not number.isdigit() or len(number) > 18:

@@ -16,8 +16,12 @@ router = APIRouter(prefix="/api", tags=["live"])
 async def get_live(
     deps: Dependencies,
     monitors: Annotated[str, Query(max_length=2200, description="Ids separated by commas, at most 100")] = "",
+    since: Annotated[
+        str | None, Query(max_length=64, description="An event id to begin after, on first joining")
+    ] = None,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> Response:
     ids = monitor_ids(monitors)
-    resync = not deps.hub.resumable(last_event_id)
-    return EventStream(deps.hub, deps.hub.join(ids, last_event_id), resync=resync)
+    after = last_event_id or since
+    resync = not deps.hub.resumable(after)
+    return EventStream(deps.hub, deps.hub.join(ids, after), resync=resync)

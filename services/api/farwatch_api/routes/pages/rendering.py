@@ -40,10 +40,13 @@ def render(request: Request, name: str, status_code: int = 200, /, **values: Any
 
 
 async def render_page(request: Request, deps: Deps, name: str, status_code: int = 200, /, **values: Any) -> Response:
-    """A template inside the frame of somebody signed in."""
+    """A template inside the frame of somebody signed in.
+
+    `live_since` is where its live updates begin: a page that read something before it came here gives its own.
+    """
     async with deps.read() as connection:
-        frame = await standing(connection)
-    return render(request, name, status_code, standing=frame, **values)
+        frame = {"standing": await standing(connection), "live_since": deps.hub.position}
+    return render(request, name, status_code, **(frame | values))
 
 
 def render_error(request: Request, status_code: int, message: str) -> Response:

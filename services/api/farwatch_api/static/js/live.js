@@ -6,9 +6,11 @@ const light = document.getElementById("live");
 const offline = document.getElementById("offline");
 const PATIENCE_MS = 4000;
 const OFFLINE_MS = 12000;
+const RESYNC_MS = 5000;
 if (light) light.hidden = !document.querySelector("[sse-connect]");
 let trouble = null;
 let worse = null;
+let refreshedAt = -Infinity;
 
 function show(state, word) {
   if (!light) return;
@@ -37,9 +39,16 @@ document.body.addEventListener("htmx:sseBeforeMessage", (event) => {
   if (!event.target.matches("[data-live-sink]")) return;
   event.preventDefault();
   const message = event.detail;
-  if (message.type === "resync") refresh();
+  if (message.type === "resync") resync();
   else patch(JSON.parse(message.data));
 });
+
+/** Behind several api processes every new stream may ask for this: never more often than people can read. */
+function resync() {
+  const wait = Math.max(0, refreshedAt + RESYNC_MS - performance.now());
+  refreshedAt = performance.now() + wait;
+  setTimeout(refresh, wait);
+}
 
 /** Everything anew, for whoever missed something. */
 function refresh() {
