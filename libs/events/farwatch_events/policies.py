@@ -1,12 +1,13 @@
 """Alert policies and silences as people write them.
 
 A policy says which alerts it is about (`match`), whom to tell and when (`steps`), and when to keep quiet. These models
-are the validation of the REST API and what the notifier reads; a `pydantic.ValidationError` names the field and the mend.
+are the validation of the REST API and what the notifier reads; a `pydantic.ValidationError` names field and mend.
 """
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -145,7 +146,7 @@ class Policy(Strict):
     @field_validator("steps")
     @classmethod
     def _in_order(cls, steps: list[Step]) -> list[Step]:
-        for earlier, later in zip(steps, steps[1:], strict=False):
+        for earlier, later in pairwise(steps):
             if later.after_seconds < earlier.after_seconds:
                 raise ValueError("must be in the order of their after_seconds")
         return steps

@@ -13,6 +13,7 @@ from farwatch_notifier.intake import Intake
 from farwatch_notifier.metrics import Metrics
 from farwatch_notifier.outbound import Outbound
 from farwatch_notifier.sending import Sender
+from farwatch_notifier.timers import Timers
 from farwatch_notifier.trial import Trial
 from farwatch_runtime.clock import now_ms
 from farwatch_runtime.secrets import SecretBox
@@ -39,6 +40,7 @@ class Notifier:
         self._nudge = asyncio.Event()
         self.follower = Follower(db, CONSUMER, Intake(public_url, metrics, now).apply, self._nudge)
         self.dispatcher = Dispatcher(db, sender, metrics, now, draw, self._nudge.set)
+        self.timers = Timers(db, CONSUMER, public_url, metrics, now)
         self.trial = Trial(db, sender, public_url, now)
 
     async def attach(self, bus: Bus) -> list[Subscription]:
@@ -56,4 +58,5 @@ class Notifier:
         """Until `stop`; messages on their way are finished."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.follower.run(stop), name="follow")
+            group.create_task(self.timers.run(stop), name="timers")
             group.create_task(self.dispatcher.run(stop, progress), name="dispatch")

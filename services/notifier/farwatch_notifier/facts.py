@@ -1,10 +1,13 @@
 """What a decision about an alert is made from, as plain values. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from farwatch_events.channels import Moment
+from farwatch_events.escalation import Escalation
 from farwatch_events.events import Severity
+from farwatch_events.matching import NumberedPolicy, NumberedSilence, Subject
 from farwatch_events.results import Evidence
 
 DeliveryState = Literal["pending", "delivered", "failed", "suppressed"]
@@ -30,10 +33,13 @@ class MonitorFacts:
     tags: frozenset[str] = frozenset()
     enabled: bool = True
     deleted: bool = False
+    parents: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentFacts:
+    """An incident, or a drill, which is told like one."""
+
     id: int
     monitor_id: int
     monitor_name: str
@@ -48,6 +54,15 @@ class IncidentFacts:
     acknowledged_ms: int | None = None
     acknowledged_by: str | None = None
     resolved_ms: int | None = None
+    drill: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"drill {self.id}" if self.drill else f"incident {self.id}"
+
+    @property
+    def thread(self) -> str:
+        return self.title.replace(" ", "-")
 
     def is_open_at(self, at_ms: int) -> bool:
         return self.opened_ms < at_ms and (self.resolved_ms is None or self.resolved_ms > at_ms)
@@ -55,18 +70,29 @@ class IncidentFacts:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A delivery that exists already, in the order of its making."""
+    """A delivery that exists already, in the order of its making; `via` is the thread in which it was sent."""
 
     channel_id: int
     moment: str
     state: DeliveryState
+    via: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentDown:
+    """A monitor that this one stands behind, directly or not, with its open incident."""
+
+    monitor_id: int
+    name: str
+    incident_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything known around one event. `incident` is the event's own, or the monitor's open one.
 
-    `prior` are the deliveries of that incident, `maintenance` the name of the window the monitor was in.
+    `prior` are the deliveries of that incident, `maintenance` the name of the window the monitor was in, `untrusted`
+    the regions that are silent or suspect.
     """
 
     channels: tuple[ChannelFacts, ...] = ()
@@ -74,11 +100,36 @@ class Facts:
     incident: IncidentFacts | None = None
     prior: tuple[Prior, ...] = ()
     maintenance: str | None = None
+    policies: tuple[NumberedPolicy, ...] = ()
+    silences: tuple[NumberedSilence, ...] = ()
+    parent: ParentDown | None = None
+    untrusted: frozenset[str] = frozenset()
+
+    def subject(self, severity: str | None, regions: tuple[str, ...]) -> Subject:
+        monitor = self.monitor
+        if monitor is None:
+            return Subject(severity=severity, regions=regions)
+        return Subject(monitor.id, monitor.type, monitor.tags, severity, regions)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRef:
+    """Where an alert waits for others. `thread` is where its messages are sent in order."""
+
+    key: str
+    policy_id: int
+    thread: str
+    title: str
+    wait_ms: int
+    interval_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One channel to be told, or, when `suppressed`, not told; `reason` says why in both cases."""
+    """One channel to be told, or, when `suppressed`, not told; `reason` says why in both cases.
+
+    `again` asks for the words of a reminder. With `group` it is told together with others.
+    """
 
     channel_id: int
     moment: Moment
@@ -89,3 +140,65 @@ class Intent:
     suppressed: bool = False
     monitor_id: int | None = None
     incident_id: int | None = None
+    again: bool = False
+    policy_id: int | None = None
+    step: int | None = None
+    group: GroupRef | None = None
+    item_moment: str = ""
+    """What the trail calls it for the trouble itself; empty: as `moment`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The event that began an escalation: what every later telling of it refers to."""
+
+    thread: str
+    event_id: str
+    position: int
+    monitor_id: int
+    incident_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pursuit:
+    """How an escalation goes on: its new state, whom it tells now, and the thread it waits for."""
+
+    origin: Origin
+    policy_id: int
+    escalation: Escalation
+    intents: tuple[Intent, ...] = ()
+    waits_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What one event leads to. `ends` are threads whose escalations are over, `acknowledges` those that stop."""
+
+    intents: tuple[Intent, ...] = ()
+    pursuits: tuple[Pursuit, ...] = ()
+    ends: str | None = None
+    acknowledges: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupItem:
+    """An alert that waits in a group for one channel."""
+
+    channel_id: int
+    thread: str
+    moment: str
+    position: int
+    event_id: str
+    monitor_id: int | None
+    incident_id: int | None
+    name: str
+    at_ms: int
+    reason: str
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """Incidents and drills by thread, as they stand when a group is told."""
+
+    by_thread: Mapping[str, IncidentFacts] = field(default_factory=dict)

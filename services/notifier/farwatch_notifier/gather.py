@@ -5,18 +5,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
+from farwatch_events.matching import NumberedPolicy, NumberedSilence
+from farwatch_events.policies import Match, parse_policy
 from farwatch_events.results import Evidence
-from farwatch_notifier.facts import ChannelFacts, IncidentFacts, MonitorFacts, Prior
+from farwatch_notifier.facts import ChannelFacts, IncidentFacts, MonitorFacts, ParentDown, Prior
 from farwatch_store import Connection
+
+log = structlog.get_logger("farwatch_notifier")
 
 _CHANNELS = "select id, name, enabled, moments from config.channels where deleted_at is null order by id"
 
 # Single fields of the specification: the whole may be 96 KiB.
 _MONITORS = """
     select id, name, type, enabled, tags, deleted_at is not null as deleted,
-           spec->>'url' as url, spec->>'host' as host, spec->>'port' as port, spec->'channels' as channels
+           spec->>'url' as url, spec->>'host' as host, spec->>'port' as port, spec->'channels' as channels,
+           spec->'parents' as parents
     from config.monitors where id = any($1::bigint[])
 """
 
@@ -29,9 +35,41 @@ _INCIDENTS = """
        or (monitor_id = any($2::bigint[]) and (resolved_at is null or resolved_at > $3))
 """
 
+_DRILLS = """
+    select id, monitor_id, monitor_name, severity, started_by, started_at, acknowledged_at, acknowledged_by, ended_at
+    from config.drills where id = any($1::bigint[])
+"""
+
 _PRIOR = """
-    select incident_id, channel_id, moment, state from alerting.deliveries
-    where incident_id = any($1::bigint[]) order by id
+    select i.thread as trouble, d.channel_id, i.moment, d.state, d.thread as via
+    from alerting.delivery_items i join alerting.deliveries d on d.id = i.delivery_id
+    where i.thread = any($1::text[]) order by d.id
+"""
+
+_POLICIES = "select id, spec from config.policies where deleted_at is null and enabled order by position, id"
+
+_SILENCES = """
+    select id, match, reason, starts_at, ends_at from config.silences where cancelled_at is null and ends_at > $1
+"""
+
+_UNTRUSTED = "select region from health.regions where state <> 'live'"
+
+# Everything that stands above the given monitors, ten steps at most, and what of it is down.
+_PARENTS_DOWN = """
+    with recursive above (monitor_id, parent_id, depth) as (
+        select m.id, p.value::bigint, 1
+        from config.monitors m cross join lateral jsonb_array_elements_text(m.spec->'parents') p
+        where m.id = any($1::bigint[]) and jsonb_typeof(m.spec->'parents') = 'array'
+        union
+        select a.monitor_id, p.value::bigint, a.depth + 1
+        from above a join config.monitors m on m.id = a.parent_id and m.deleted_at is null
+        cross join lateral jsonb_array_elements_text(m.spec->'parents') p
+        where a.depth < 10 and jsonb_typeof(m.spec->'parents') = 'array'
+    )
+    select distinct on (a.monitor_id) a.monitor_id, i.monitor_id as parent_id, i.monitor_name as name, i.id
+    from above a join health.incidents i on i.monitor_id = a.parent_id
+    where i.state <> 'resolved' and i.severity = 'down' and a.parent_id <> a.monitor_id
+    order by a.monitor_id, a.depth desc, i.id
 """
 
 _WINDOWS = """
@@ -74,6 +112,7 @@ async def load_monitors(connection: Connection, monitor_ids: Sequence[int]) -> d
             tags=frozenset(row["tags"]),
             enabled=row["enabled"],
             deleted=row["deleted"],
+            parents=tuple(row["parents"] or ()),
         )
         for row in rows
     }
@@ -122,11 +161,69 @@ def _evidence(data: Any) -> Evidence | None:
         return None
 
 
-async def load_prior(connection: Connection, incident_ids: Sequence[int]) -> dict[int, list[Prior]]:
-    prior: dict[int, list[Prior]] = {}
-    for row in await connection.fetch(_PRIOR, list(incident_ids)):
-        prior.setdefault(row["incident_id"], []).append(Prior(row["channel_id"], row["moment"], row["state"]))
+async def load_drills(connection: Connection, drill_ids: Sequence[int]) -> list[IncidentFacts]:
+    if not drill_ids:
+        return []
+    rows = await connection.fetch(_DRILLS, list(drill_ids))
+    return [
+        IncidentFacts(
+            id=row["id"],
+            monitor_id=row["monitor_id"],
+            monitor_name=row["monitor_name"],
+            severity=row["severity"],
+            opened_ms=_milliseconds(row["started_at"]),
+            reason=f"A fire drill started by {row['started_by']}: nothing is down. Acknowledge it as if it were.",
+            acknowledged_ms=_milliseconds(row["acknowledged_at"]) if row["acknowledged_at"] else None,
+            acknowledged_by=row["acknowledged_by"],
+            resolved_ms=_milliseconds(row["ended_at"]) if row["ended_at"] else None,
+            drill=True,
+        )
+        for row in rows
+    ]
+
+
+async def load_prior(connection: Connection, threads: Sequence[str]) -> dict[str, list[Prior]]:
+    prior: dict[str, list[Prior]] = {}
+    for row in await connection.fetch(_PRIOR, list(threads)):
+        known = Prior(row["channel_id"], row["moment"], row["state"], row["via"])
+        prior.setdefault(row["trouble"], []).append(known)
     return prior
+
+
+async def load_policies(connection: Connection) -> tuple[NumberedPolicy, ...]:
+    """One that does not read is left out and logged: a mistake in it must not stop every alert."""
+    found = []
+    for row in await connection.fetch(_POLICIES):
+        try:
+            found.append(NumberedPolicy(row["id"], parse_policy(row["spec"])))
+        except ValidationError as error:
+            log.error("policy_unreadable", policy=row["id"], errors=error.error_count())
+    return tuple(found)
+
+
+async def load_silences(connection: Connection, now_ms: int) -> tuple[NumberedSilence, ...]:
+    found = []
+    for row in await connection.fetch(_SILENCES, datetime.fromtimestamp(now_ms / 1000, UTC)):
+        try:
+            match = Match.model_validate(row["match"])
+        except ValidationError as error:
+            log.error("silence_unreadable", silence=row["id"], errors=error.error_count())
+            continue
+        starts_ms, ends_ms = _milliseconds(row["starts_at"]), _milliseconds(row["ends_at"])
+        found.append(NumberedSilence(row["id"], match, row["reason"], starts_ms, ends_ms))
+    return tuple(found)
+
+
+async def load_untrusted(connection: Connection) -> frozenset[str]:
+    return frozenset(row["region"] for row in await connection.fetch(_UNTRUSTED))
+
+
+async def load_parents_down(connection: Connection, monitor_ids: Sequence[int]) -> dict[int, ParentDown]:
+    """For each monitor that stands behind one that is down: the uppermost of those."""
+    if not monitor_ids:
+        return {}
+    rows = await connection.fetch(_PARENTS_DOWN, list(monitor_ids))
+    return {row["monitor_id"]: ParentDown(row["parent_id"], row["name"], row["id"]) for row in rows}
 
 
 async def load_windows(connection: Connection, first_ms: int) -> list[Window]:

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from farwatch_notifier.intake import DELIVERIES_CHANNEL
+from farwatch_notifier.writing import DELIVERIES_CHANNEL
 from farwatch_store import Database, StoreUnavailable
 from farwatch_store.log import CHANNEL as LOG_CHANNEL
 

@@ -1,14 +1,18 @@
 """The message of an alert, before a channel gives it its looks. Pure.
 
-Texts are filled from a fixed set of placeholders: monitor, region, severity, since, duration, regions and cause.
+Texts are filled from a fixed set of placeholders: monitor, region, severity, since, duration, regions, cause, group,
+count and members.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from farwatch_events.events import (
     DomainEvent,
+    DrillEnded,
+    DrillStarted,
     FirstFailure,
     FirstSuccess,
     IncidentOpened,
@@ -33,6 +37,10 @@ Kind = Literal[
     "resolved",
     "first_failure",
     "first_success",
+    "reminder",
+    "group_down",
+    "group_up",
+    "group_behind",
     "region_silent",
     "region_returned",
     "region_suspect",
@@ -48,6 +56,14 @@ TEXTS: dict[Kind, tuple[Tone, str, str]] = {
     "resolved": ("good", "{monitor}: incident resolved", "The incident was resolved by hand after {duration}."),
     "first_failure": ("warning", "{monitor}: first failure", "A check from {regions} failed after a success: {cause}"),
     "first_success": ("good", "{monitor}: answers again", "A check from {regions} succeeded after a failure."),
+    "reminder": ("bad", "{monitor} is still {severity}", "{monitor} is {severity} for {duration} now: {cause}"),
+    "group_down": ("bad", "{count} monitors have trouble", "{group}: {members}."),
+    "group_up": ("good", "{count} monitors have recovered", "{group}: {members} are up again."),
+    "group_behind": (
+        "warning",
+        "{count} monitors behind {group} fail too",
+        "They stand behind {group} and are not told one by one: {members}.",
+    ),
     "region_silent": (
         "warning",
         "Region {region} is silent",
@@ -62,6 +78,19 @@ COLOURS: dict[Tone, int] = {"bad": 0xD92D20, "warning": 0xF79009, "good": 0x17A3
 SYMBOLS: dict[Tone, str] = {"bad": "🔴", "warning": "🟠", "good": "🟢", "note": "🔵"}
 
 EXCERPT_LIMIT = 500
+NAMED_MAX = 25
+MEMBERS_MAX = 100
+DRILL = "[Drill] "
+
+
+class Member(Message):
+    """One of the troubles that a message about many names."""
+
+    name: str
+    moment: str
+    monitor_id: int | None = None
+    incident_id: int | None = None
+    since_ms: int | None = None
 
 
 class Alert(Message):
@@ -92,7 +121,13 @@ class Alert(Message):
     answered_status: str = ""
     answered_excerpt: str = ""
     answered_address: str = ""
+    drill: bool = False
+    group: str = ""
+    count: int = 0
+    members: list[Member] = Field(default_factory=list)
     link: str | None = None
+    acknowledge_link: str | None = None
+    silence_link: str | None = None
 
     @property
     def colour(self) -> int:
@@ -140,7 +175,8 @@ def sample_alert(channel_name: str, at_ms: int, public_url: str) -> Alert:
 def _compose(kind: Kind, fields: dict[str, Any]) -> Alert:
     tone, title, sentence = TEXTS[kind]
     values = _placeholders(fields)
-    return Alert(kind=kind, tone=tone, title=fill(title, values), sentence=fill(sentence, values), **fields)
+    marked = (DRILL if fields.get("drill") else "") + fill(title, values)
+    return Alert(kind=kind, tone=tone, title=marked, sentence=fill(sentence, values), **fields)
 
 
 def _placeholders(fields: dict[str, Any]) -> dict[str, str]:
@@ -153,7 +189,70 @@ def _placeholders(fields: dict[str, Any]) -> dict[str, str]:
         "duration": say_duration(seconds) if seconds is not None else "an unknown time",
         "regions": join_words(fields.get("regions") or []) or "no region",
         "cause": fields.get("error") or fields.get("reason") or "no cause was recorded",
+        "group": fields.get("group") or "",
+        "count": str(fields.get("count") or 0),
+        "members": _name_members(fields.get("members") or [], fields.get("count") or 0),
     }
+
+
+def _name_members(members: list[Member], count: int) -> str:
+    names = [member.name for member in members[:NAMED_MAX]]
+    return join_words([*names, f"{count - len(names)} more"] if count > len(names) else names)
+
+
+def build_reminder(incident: IncidentFacts, facts: Facts, now_ms: int, public_url: str) -> Alert:
+    """An open incident told again, as it stands now."""
+    fields = _standing_fields(incident, facts, now_ms, public_url)
+    fields["duration_seconds"] = max(0, now_ms - incident.opened_ms) // 1000
+    return _compose("reminder", fields)
+
+
+def build_standing(incident: IncidentFacts, facts: Facts, now_ms: int, public_url: str) -> Alert:
+    """An open incident told later than it opened: as it stands now, not as it was."""
+    return _compose(incident.severity, _standing_fields(incident, facts, now_ms, public_url))
+
+
+def _standing_fields(incident: IncidentFacts, facts: Facts, now_ms: int, public_url: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "at_ms": now_ms,
+        "thread": incident.thread,
+        "since_ms": incident.opened_ms,
+        "monitor_id": incident.monitor_id,
+        "monitor_name": one_line(incident.monitor_name, 200),
+        "incident_id": None if incident.drill else incident.id,
+        "severity": incident.severity,
+        "regions": list(incident.regions),
+        "reason": one_line(incident.reason, 500),
+        "drill": incident.drill,
+        **_cause(incident.error_class, incident.error),
+        **_answer(incident.evidence),
+    }
+    if facts.monitor is not None:
+        fields |= {"monitor_type": facts.monitor.type, "target": one_line(facts.monitor.target, 500)}
+    return fields | {"link": _link(public_url, fields["incident_id"], incident.monitor_id)}
+
+
+def build_group(
+    kind: Literal["group_down", "group_up", "group_behind"],
+    title: str,
+    thread: str,
+    members: Sequence[Member],
+    at_ms: int,
+    public_url: str,
+) -> Alert:
+    """One message about many; it names the first and counts all, the page it links to lists every one."""
+    shown = [member.model_copy(update={"name": one_line(member.name, 80)}) for member in members[:MEMBERS_MAX]]
+    base = public_url.rstrip("/")
+    fields: dict[str, Any] = {
+        "at_ms": at_ms,
+        "thread": thread,
+        "group": one_line(title, 200),
+        "count": len(members),
+        "members": shown,
+        "since_ms": min((m.since_ms for m in members if m.since_ms is not None), default=None),
+        "link": f"{base}/incidents?state=open,acknowledged" if base else None,
+    }
+    return _compose(kind, fields)
 
 
 def _monitor_fields(event: DomainEvent, facts: Facts) -> dict[str, Any]:
@@ -161,6 +260,8 @@ def _monitor_fields(event: DomainEvent, facts: Facts) -> dict[str, Any]:
         "monitor_id": getattr(event, "monitor_id", None),
         "incident_id": getattr(event, "incident_id", None),
     }
+    if isinstance(event, DrillStarted | DrillEnded):
+        fields["drill"] = True
     if facts.monitor is not None:
         fields["monitor_name"] = one_line(facts.monitor.name, 200)
         fields["monitor_type"] = facts.monitor.type
@@ -175,6 +276,8 @@ def _describe(event: DomainEvent, facts: Facts) -> tuple[Kind | None, dict[str, 
             return _describe_problem(event, facts.incident)
         case IncidentResolved():
             return _describe_end(event, facts.incident)
+        case DrillStarted() | DrillEnded():
+            return _describe_drill(event)
         case FirstFailure() | FirstSuccess():
             kind: Kind = "first_failure" if isinstance(event, FirstFailure) else "first_success"
             error = event.error if isinstance(event, FirstFailure) else None
@@ -199,6 +302,17 @@ def _describe_problem(
     else:
         fields["regions"] = [each.region for each in event.votes if each.vote == "down"] or fields.get("regions", [])
     return event.severity, fields
+
+
+def _describe_drill(event: DrillStarted | DrillEnded) -> tuple[Kind, dict[str, Any]]:
+    if isinstance(event, DrillStarted):
+        reason = f"A fire drill started by {one_line(event.actor, 100)}: nothing is down. Acknowledge it as if it were."
+        return event.severity, {"since_ms": event.at_ms, "severity": event.severity, "reason": reason}
+    return "up", {
+        "since_ms": event.at_ms - event.duration_seconds * 1000,
+        "duration_seconds": event.duration_seconds,
+        "reason": one_line(f"The drill is over: {event.reason}", 500),
+    }
 
 
 def _describe_end(event: IncidentResolved, incident: IncidentFacts | None) -> tuple[Kind, dict[str, Any]]:

@@ -1,13 +1,17 @@
-"""Who is told of an event, who is not, and why. Pure: the same event and facts give the same intents."""
+"""Who is told of an event, who is not, and why. Pure: the same event, facts and time give the same."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from farwatch_events.channels import Moment
 from farwatch_events.events import (
     DomainEvent,
+    DrillAcknowledged,
+    DrillEnded,
+    DrillStarted,
     FirstFailure,
     FirstSuccess,
+    IncidentAcknowledged,
     IncidentOpened,
     IncidentResolved,
     IncidentSeverityRaised,
@@ -17,14 +21,29 @@ from farwatch_events.events import (
     RegionReturned,
     RegionSilenced,
     RegionSuspected,
+    Severity,
 )
-from farwatch_notifier.facts import ChannelFacts, Facts, Intent, Prior
+from farwatch_events.matching import DEFAULT_POLICY_ID, NumberedPolicy, Subject, find_silence, select_policies
+from farwatch_events.quiet import is_quiet
+from farwatch_notifier.facts import ChannelFacts, Facts, GroupRef, Intent, Origin, Prior, Routed
+from farwatch_notifier.policy.choosing import (
+    PROBLEM_MOMENTS,
+    REACHED,
+    dedup_key,
+    first_channels,
+    monitor_gone,
+    refusal,
+    target_channels,
+    told_since_recovery,
+)
+from farwatch_notifier.policy.grouping import recovery_group
+from farwatch_notifier.policy.pursuit import begin, silence_hold
+from farwatch_notifier.text import say_time
 
 STALE_AFTER_MS = 24 * 3_600_000
 """An event that waited longer than a delivery may be retried is history, not an alert."""
 
-_REACHED = ("pending", "delivered")
-_PROBLEM_MOMENTS = ("down", "degraded")
+_STALE = "the event was over 24 hours old when it was read"
 _CLOSED_WITHOUT_RECOVERY = {"paused": "the monitor was paused", "deleted": "the monitor was deleted"}
 
 
@@ -36,152 +55,223 @@ class Decision:
     moment: Moment
     reason: str
     hold: bool = False
+    policy_id: int | None = None
+    group: GroupRef | None = None
 
 
-def route(recorded: RecordedEvent, facts: Facts, now_ms: int) -> list[Intent]:
-    """The intents of one event, suppressed ones included; none for events that nobody is told of."""
+def route(recorded: RecordedEvent, facts: Facts, now_ms: int) -> Routed:
+    """What one event leads to, suppressed intents included; nothing for events that nobody is told of."""
     event = recorded.event()
     rule = None if event is None else RULES.get(type(event))
     if event is None or rule is None:
-        return []
-    decisions = rule(event, facts)
+        return Routed()
     if now_ms - event.at_ms > STALE_AFTER_MS:
-        decisions = (_held(each, "the event was over 24 hours old when it was read") for each in decisions)
-    return [_intent(recorded, event, each) for each in decisions]
+        return _stale(rule(recorded, event, facts, now_ms))
+    return rule(recorded, event, facts, now_ms)
 
 
-def dedup_key(event_id: str, channel_id: int, moment: str) -> str:
-    """The same for every replay and retry; without dots, which separate the parts of a signed webhook."""
-    return f"msg_{event_id.replace('-', '')}_{channel_id}_{moment}"
+def _stale(routed: Routed) -> Routed:
+    """Nothing is told any more, and no escalation begins; what ends still ends."""
+    intents = [*routed.intents, *(intent for pursuit in routed.pursuits for intent in pursuit.intents)]
+    held = tuple(each if each.suppressed else replace(each, suppressed=True, reason=_STALE) for each in intents)
+    return replace(routed, intents=held, pursuits=())
 
 
-def select_channels(facts: Facts) -> list[tuple[ChannelFacts, str]]:
-    """The channels of the event's monitor, with the reason each is among them."""
-    named = facts.monitor.channels if facts.monitor is not None else ()
-    if named:
-        return [(channel, "the monitor names this channel") for channel in facts.channels if channel.id in named]
-    return [(channel, "every enabled channel is used") for channel in facts.channels if channel.enabled]
-
-
-def told_since_recovery(prior: Sequence[Prior], channel_id: int) -> list[str]:
-    """The problem moments of an incident that reached, or will reach, a channel after its last recovery message."""
-    moments: list[str] = []
-    for delivery in prior:
-        if delivery.channel_id != channel_id or delivery.state not in _REACHED:
-            continue
-        moments = [] if delivery.moment == "up" else [*moments, delivery.moment]
-    return [moment for moment in moments if moment in _PROBLEM_MOMENTS]
-
-
-def route_opened(event: DomainEvent, facts: Facts) -> Iterator[Decision]:
+def route_opened(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
     assert isinstance(event, IncidentOpened)
     hold = f"suppressed: {event.suppressed}" if event.suppressed else None
-    return _problem(event.severity, f"incident {event.incident_id} opened", facts, hold)
+    what = f"incident {event.incident_id} opened"
+    return _problem(recorded, event, event.severity, tuple(event.regions), what, facts, hold, now_ms)
 
 
-def route_severity_raised(event: DomainEvent, facts: Facts) -> Iterator[Decision]:
+def route_severity_raised(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
     """Told even when somebody acknowledged the lesser problem: this one is worse."""
     assert isinstance(event, IncidentSeverityRaised)
     suppressed = facts.incident.suppressed if facts.incident is not None else None
     hold = f"suppressed: {suppressed}" if suppressed else None
-    return _problem(event.severity, f"incident {event.incident_id} became {event.severity}", facts, hold)
+    what = f"incident {event.incident_id} became {event.severity}"
+    return _problem(recorded, event, event.severity, _regions(facts), what, facts, hold, now_ms)
 
 
-def route_unsuppressed(event: DomainEvent, facts: Facts) -> Iterator[Decision]:
+def route_unsuppressed(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
     assert isinstance(event, IncidentUnsuppressed)
     if facts.incident is None:
-        return iter(())
+        return Routed()
     seen_ms, by = facts.incident.acknowledged_ms, facts.incident.acknowledged_by or "somebody"
     hold = f"acknowledged by {by} before" if seen_ms is not None and seen_ms <= event.at_ms else None
-    return _problem(facts.incident.severity, f"incident {event.incident_id}: {event.reason}", facts, hold)
+    what = f"incident {event.incident_id}: {event.reason}"
+    return _problem(recorded, event, facts.incident.severity, _regions(facts), what, facts, hold, now_ms)
 
 
-def _problem(moment: Moment, what: str, facts: Facts, hold: str | None) -> Iterator[Decision]:
-    hold = hold or _monitor_gone(facts)
-    for channel, why in select_channels(facts):
-        told = told_since_recovery(facts.prior, channel.id)
-        refusal = _refusal(channel, moment) or hold
-        if moment in told or "down" in told:
-            refusal = refusal or "the channel was told already"
-        yield Decision(channel, moment, refusal or f"{what}; {why}", hold=refusal is not None)
+def route_drill(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
+    assert isinstance(event, DrillStarted)
+    what = f"fire drill {event.drill_id}, started by {event.actor}"
+    return _problem(recorded, event, event.severity, (), what, facts, None, now_ms)
 
 
-def route_resolved(event: DomainEvent, facts: Facts) -> Iterator[Decision]:
-    """Owed to every channel that was told of the incident, even when the monitor no longer names it."""
+def _regions(facts: Facts) -> tuple[str, ...]:
+    return facts.incident.regions if facts.incident is not None else ()
+
+
+def _problem(
+    recorded: RecordedEvent,
+    event: DomainEvent,
+    severity: Severity,
+    regions: tuple[str, ...],
+    what: str,
+    facts: Facts,
+    hold: str | None,
+    now_ms: int,
+) -> Routed:
+    """Every policy that fits begins; what an earlier event of the incident began is over."""
+    chosen = select_policies(facts.policies, facts.subject(severity, regions))
+    hold = hold or monitor_gone(facts)
+    if hold is not None:
+        decisions = [each for numbered in chosen for each in _nobody(numbered, severity, facts, hold)]
+        return Routed(_intents(recorded, event, _once(decisions)), ends=event.stream)
+    origin = Origin(
+        event.stream,
+        recorded.id,
+        recorded.position,
+        getattr(event, "monitor_id", 0),
+        getattr(event, "incident_id", None),
+    )
+    pursuits = tuple(begin(origin, each, severity, what, regions, facts, event.at_ms, now_ms) for each in chosen)
+    return Routed(pursuits=pursuits, ends=event.stream)
+
+
+def _nobody(numbered: NumberedPolicy, moment: Moment, facts: Facts, hold: str) -> Iterator[Decision]:
+    for channel, _why in first_channels(numbered, facts):
+        yield Decision(channel, moment, refusal(channel, moment, numbered) or hold, hold=True, policy_id=numbered.id)
+
+
+def _once(decisions: list[Decision]) -> list[Decision]:
+    """One for each channel: several policies may mean the same."""
+    return list({each.channel.id: each for each in reversed(decisions)}.values())[::-1]
+
+
+def route_resolved(recorded: RecordedEvent, event: DomainEvent, facts: Facts, _now_ms: int) -> Routed:
+    """Owed to every channel that was told of the incident, whatever policies and silences say by now."""
     assert isinstance(event, IncidentResolved)
-    selected = {channel.id for channel, _ in select_channels(facts)}
     closed = _CLOSED_WITHOUT_RECOVERY.get(event.how)
+    what = f"incident {event.incident_id} ended ({event.how})"
+    decisions = list(_recoveries(what, closed, event.suppressed, facts))
+    return Routed(_intents(recorded, event, decisions), ends=event.stream)
+
+
+def route_drill_ended(recorded: RecordedEvent, event: DomainEvent, facts: Facts, _now_ms: int) -> Routed:
+    assert isinstance(event, DrillEnded)
+    what = f"fire drill {event.drill_id} ended: {event.reason}"
+    return Routed(_intents(recorded, event, list(_recoveries(what, None, None, facts))), ends=event.stream)
+
+
+def _recoveries(what: str, closed: str | None, suppressed: str | None, facts: Facts) -> Iterator[Decision]:
+    chosen = select_policies(facts.policies, _incident_subject(facts))
+    concerned = {channel.id: each for each in reversed(chosen) for channel, _ in first_channels(each, facts)}
     for channel in facts.channels:
         told = bool(told_since_recovery(facts.prior, channel.id))
-        if not told and channel.id not in selected:
+        numbered = concerned.get(channel.id)
+        if not told and numbered is None:
             continue
-        owed, why = (True, "the channel was told of it") if told else _untold(channel, event)
-        refusal = closed or _refusal(channel, "up") or (None if owed else why)
-        reason = refusal or f"incident {event.incident_id} ended ({event.how}); {why}"
-        yield Decision(channel, "up", reason, hold=refusal is not None)
+        owed, why = (True, "the channel was told of it") if told else _untold(channel, numbered, suppressed)
+        no = closed or refusal(channel, "up", numbered) or (None if owed else why)
+        group = None if no else recovery_group(_via(facts.prior, channel.id), facts.policies)
+        yield Decision(channel, "up", no or f"{what}; {why}", hold=no is not None, group=group)
 
 
-def _untold(channel: ChannelFacts, event: IncidentResolved) -> tuple[bool, str]:
+def _via(prior: tuple[Prior, ...], channel_id: int) -> str:
+    """The thread in which the channel was told last."""
+    reached = [e for e in prior if e.channel_id == channel_id and e.state in REACHED and e.moment in PROBLEM_MOMENTS]
+    return reached[-1].via if reached else ""
+
+
+def _incident_subject(facts: Facts) -> Subject:
+    return facts.subject(facts.incident.severity if facts.incident is not None else None, _regions(facts))
+
+
+def _untold(channel: ChannelFacts, numbered: NumberedPolicy | None, suppressed: str | None) -> tuple[bool, str]:
     """Whether a channel that heard of no problem gets the recovery: only when it wants recoveries alone."""
-    if event.suppressed:
-        return False, f"suppressed: {event.suppressed}"
-    if channel.moments.isdisjoint(_PROBLEM_MOMENTS):
+    if suppressed:
+        return False, f"suppressed: {suppressed}"
+    moments = numbered.policy.moments if numbered is not None and numbered.policy.moments is not None else None
+    if (channel.moments if moments is None else frozenset(moments)).isdisjoint(PROBLEM_MOMENTS):
         return True, "the channel takes recoveries only"
     return False, "the channel was not told of the incident"
 
 
-def route_first_failure(event: DomainEvent, facts: Facts) -> Iterator[Decision]:
+def route_acknowledged(_recorded: RecordedEvent, event: DomainEvent, _facts: Facts, _now_ms: int) -> Routed:
+    return Routed(acknowledges=event.stream)
+
+
+def route_first_failure(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
     assert isinstance(event, FirstFailure)
-    for channel, why in _takers("first_failure", facts):
-        merged = event.confirmed and "down" in channel.moments
-        refusal = "the same result is told as down" if merged else _quiet(event.at_ms, facts, event.confirmed)
-        yield Decision(channel, "first_failure", refusal or f"a first failure; {why}", hold=refusal is not None)
+    decisions = []
+    for channel, why, numbered in _takers("first_failure", facts, (event.region,)):
+        merged = event.confirmed and refusal(channel, "down", numbered) is None
+        no = "the same result is told as down" if merged else _quiet(event, facts, numbered, event.confirmed, now_ms)
+        said = no or f"a first failure; {why}"
+        decisions.append(Decision(channel, "first_failure", said, hold=no is not None, policy_id=numbered.id))
+    return Routed(_intents(recorded, event, _once(decisions)))
 
 
-def route_first_success(event: DomainEvent, facts: Facts) -> Iterator[Decision]:
+def route_first_success(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
     assert isinstance(event, FirstSuccess)
-    for channel, why in _takers("first_success", facts):
-        merged = event.recovered and "up" in channel.moments
-        refusal = "the same result is told as the recovery" if merged else _quiet(event.at_ms, facts, event.recovered)
-        yield Decision(channel, "first_success", refusal or f"a first success; {why}", hold=refusal is not None)
+    decisions = []
+    for channel, why, numbered in _takers("first_success", facts, (event.region,)):
+        merged = event.recovered and refusal(channel, "up", numbered) is None
+        repeated = "the same result is told as the recovery"
+        no = repeated if merged else _quiet(event, facts, numbered, event.recovered, now_ms)
+        said = no or f"a first success; {why}"
+        decisions.append(Decision(channel, "first_success", said, hold=no is not None, policy_id=numbered.id))
+    return Routed(_intents(recorded, event, _once(decisions)))
 
 
-def _quiet(at_ms: int, facts: Facts, ignore_incident: bool) -> str | None:
+def _quiet(
+    event: FirstFailure | FirstSuccess, facts: Facts, numbered: NumberedPolicy, ignore_incident: bool, now_ms: int
+) -> str | None:
     """Why single failures and successes are not worth a message now."""
-    if gone := _monitor_gone(facts):
+    if gone := monitor_gone(facts):
         return gone
     if facts.maintenance is not None:
         return f"suppressed: maintenance {facts.maintenance}"
-    if facts.incident is not None and not ignore_incident and facts.incident.is_open_at(at_ms):
+    if facts.incident is not None and not ignore_incident and facts.incident.is_open_at(event.at_ms):
         return f"incident {facts.incident.id} is open and speaks for it"
+    if hold := silence_hold(facts, None, (event.region,), now_ms):
+        return hold.reason
+    if facts.parent is not None:
+        return f"{facts.parent.name}, which it stands behind, is down"
+    if is_quiet(numbered.policy.quiet, numbered.policy.time_zone, now_ms):
+        return f"quiet hours of policy “{numbered.policy.name}”"
     return None
 
 
-def route_region(_event: DomainEvent, facts: Facts) -> Iterator[Decision]:
-    for channel in facts.channels:
-        if channel.enabled and "region" in channel.moments:
-            yield Decision(channel, "region", "the channel takes news of regions")
+def route_region(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
+    region = getattr(event, "region", "")
+    silence = find_silence(facts.silences, facts.subject(None, (region,)), now_ms)
+    no = None if silence is None else f"silence {silence.id} until {say_time(silence.ends_ms)}: {silence.reason}"
+    decisions = [
+        Decision(channel, "region", no or "the channel takes news of regions", hold=no is not None)
+        for channel in facts.channels
+        if channel.enabled and "region" in channel.moments
+    ]
+    return Routed(_intents(recorded, event, decisions))
 
 
-def _takers(moment: Moment, facts: Facts) -> list[tuple[ChannelFacts, str]]:
+def _takers(
+    moment: Moment, facts: Facts, regions: tuple[str, ...]
+) -> Iterator[tuple[ChannelFacts, str, NumberedPolicy]]:
     """Enabled channels that take the moment. Others leave no trace: single failures are too many for that."""
-    return [(c, why) for c, why in select_channels(facts) if c.enabled and moment in c.moments]
+    for numbered in select_policies(facts.policies, facts.subject(None, regions)):
+        if not numbered.policy.steps:
+            continue
+        for channel, why in target_channels(numbered.policy.steps[0].target, facts):
+            if refusal(channel, moment, numbered) is None:
+                named = "" if numbered.id == DEFAULT_POLICY_ID else f"; {numbered.title}"
+                yield channel, why + named, numbered
 
 
-def _refusal(channel: ChannelFacts, moment: Moment) -> str | None:
-    if not channel.enabled:
-        return "the channel is off"
-    return None if moment in channel.moments else f"the channel does not take the moment {moment}"
-
-
-def _monitor_gone(facts: Facts) -> str | None:
-    if facts.monitor is None or facts.monitor.deleted:
-        return "the monitor was deleted since"
-    return None if facts.monitor.enabled else "the monitor was paused since"
-
-
-def _held(decision: Decision, reason: str) -> Decision:
-    return decision if decision.hold else Decision(decision.channel, decision.moment, reason, hold=True)
+def _intents(recorded: RecordedEvent, event: DomainEvent, decisions: list[Decision]) -> tuple[Intent, ...]:
+    return tuple(_intent(recorded, event, each) for each in decisions)
 
 
 def _intent(recorded: RecordedEvent, event: DomainEvent, decision: Decision) -> Intent:
@@ -195,16 +285,22 @@ def _intent(recorded: RecordedEvent, event: DomainEvent, decision: Decision) -> 
         suppressed=decision.hold,
         monitor_id=getattr(event, "monitor_id", None),
         incident_id=getattr(event, "incident_id", None),
+        policy_id=decision.policy_id,
+        group=decision.group,
     )
 
 
-Rule = Callable[[DomainEvent, Facts], Iterator[Decision]]
+Rule = Callable[[RecordedEvent, DomainEvent, Facts, int], Routed]
 
 RULES: dict[type[DomainEvent], Rule] = {
     IncidentOpened: route_opened,
     IncidentSeverityRaised: route_severity_raised,
     IncidentUnsuppressed: route_unsuppressed,
     IncidentResolved: route_resolved,
+    IncidentAcknowledged: route_acknowledged,
+    DrillStarted: route_drill,
+    DrillAcknowledged: route_acknowledged,
+    DrillEnded: route_drill_ended,
     FirstFailure: route_first_failure,
     FirstSuccess: route_first_success,
     RegionSilenced: route_region,

@@ -16,14 +16,16 @@ from farwatch_events.events import (
     RegionReturned,
     RegionSilenced,
 )
-from farwatch_notifier.facts import DeliveryState, Facts, Intent, Prior
-from farwatch_notifier.routing import STALE_AFTER_MS, dedup_key, route
+from farwatch_notifier.facts import DeliveryState, Facts, Intent, Prior, Routed
+from farwatch_notifier.policy.choosing import dedup_key
+from farwatch_notifier.routing import STALE_AFTER_MS, route
 from tests.unit.notifier.samples import CAUSE, EVENT_ID, NOW_MS, channel, facts, incident, monitor, opened, recorded
 from tests.unit.notifier.samples import resolved as ended
 
 
 def decide(event: DomainEvent, known: Facts, now_ms: int = NOW_MS) -> list[Intent]:
-    return route(recorded(event), known, now_ms)
+    found = route(recorded(event), known, now_ms)
+    return [*found.intents, *(intent for pursuit in found.pursuits for intent in pursuit.intents)]
 
 
 def told(intents: list[Intent]) -> list[tuple[int, str]]:
@@ -220,7 +222,7 @@ def test_other_events_tell_nobody(event: DomainEvent) -> None:
 
 def test_an_unknown_event_type_of_a_newer_version_tells_nobody() -> None:
     newer = recorded(opened()).model_copy(update={"type": "incident.merged"})
-    assert route(newer, facts(channel(1)), NOW_MS) == []
+    assert route(newer, facts(channel(1)), NOW_MS) == Routed()
 
 
 def test_what_was_read_a_day_late_is_history() -> None:

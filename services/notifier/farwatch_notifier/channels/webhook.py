@@ -7,7 +7,7 @@ import hmac
 from farwatch_events.channels import SIGNING_PREFIX, WebhookConfig
 from farwatch_events.model import Message
 from farwatch_events.monitor import is_secret_header
-from farwatch_notifier.message import Alert, Kind
+from farwatch_notifier.message import Alert, Kind, Member
 from farwatch_notifier.outbound import HttpCall, Outbound, show_without_query
 from farwatch_notifier.outcome import Sent
 from farwatch_notifier.text import rfc3339
@@ -20,6 +20,10 @@ TYPES: dict[Kind, str] = {
     "resolved": "incident.resolved",
     "first_failure": "check.first_failure",
     "first_success": "check.first_success",
+    "reminder": "incident.reminder",
+    "group_down": "group.down",
+    "group_up": "group.recovered",
+    "group_behind": "group.behind",
     "region_silent": "region.silent",
     "region_returned": "region.returned",
     "region_suspect": "region.suspect",
@@ -59,7 +63,19 @@ class AnswerPart(Message):
     excerpt: str
 
 
+class MemberPart(Message):
+    """One of many in a message about a group: its first 100, while `count` counts all."""
+
+    name: str
+    moment: str
+    monitor_id: int | None
+    incident_id: int | None
+    since: str | None
+
+
 class WebhookData(Message):
+    """`drill` marks a made-up outage; the links to acknowledge and silence work once, without signing in."""
+
     title: str
     text: str
     reason: str
@@ -69,7 +85,13 @@ class WebhookData(Message):
     incident: IncidentPart | None
     cause: CausePart | None
     answered: AnswerPart | None
+    drill: bool
+    group: str
+    count: int
+    members: list[MemberPart]
     link: str | None
+    acknowledge_link: str | None
+    silence_link: str | None
 
 
 class WebhookBody(Message):
@@ -91,9 +113,25 @@ def render(alert: Alert) -> WebhookBody:
         incident=_incident(alert),
         cause=CausePart(error_class=alert.error_class, error=alert.error) if alert.error else None,
         answered=_answered(alert),
+        drill=alert.drill,
+        group=alert.group,
+        count=alert.count,
+        members=[_member(each) for each in alert.members],
         link=alert.link,
+        acknowledge_link=alert.acknowledge_link,
+        silence_link=alert.silence_link,
     )
     return WebhookBody(type=TYPES[alert.kind], timestamp=rfc3339(alert.at_ms), data=data)
+
+
+def _member(member: Member) -> MemberPart:
+    return MemberPart(
+        name=member.name,
+        moment=member.moment,
+        monitor_id=member.monitor_id,
+        incident_id=member.incident_id,
+        since=None if member.since_ms is None else rfc3339(member.since_ms),
+    )
 
 
 def _monitor(alert: Alert) -> MonitorPart | None:

@@ -90,6 +90,52 @@ create table config.maintenance (
 );
 create index maintenance_current on config.maintenance (ends_at) where cancelled_at is null;
 
+-- spec: the whole policy as farwatch_events.policies dumps it.
+create table config.policies (
+    id bigint generated always as identity primary key,
+    name text not null,
+    enabled boolean not null default true,
+    position integer not null default 100,
+    spec jsonb not null,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    deleted_at timestamptz
+);
+
+-- match: farwatch_events.policies.Match; nobody is told of what fits while the silence lasts.
+create table config.silences (
+    id bigint generated always as identity primary key,
+    match jsonb not null,
+    reason text not null,
+    created_by text not null,
+    starts_at timestamptz not null default now(),
+    ends_at timestamptz not null check (ends_at > starts_at),
+    created_at timestamptz not null default now(),
+    cancelled_at timestamptz
+);
+create index silences_current on config.silences (ends_at) where cancelled_at is null;
+
+-- Fire drills: made-up outages, apart from health so that they count nowhere.
+create table config.drills (
+    id bigint generated always as identity primary key,
+    monitor_id bigint not null,
+    monitor_name text not null,
+    severity text not null default 'down' check (severity in ('degraded', 'down')),
+    started_by text not null,
+    started_at timestamptz not null default now(),
+    expires_at timestamptz not null,
+    acknowledged_at timestamptz,
+    acknowledged_by text,
+    ended_at timestamptz
+);
+create unique index drills_one_running on config.drills (monitor_id) where ended_at is null;
+
+-- Signed links that were used: each works once.
+create table config.used_links (
+    digest bytea primary key,
+    used_at timestamptz not null default now()
+);
+
 create table config.settings (
     key text primary key,
     value jsonb not null,
@@ -354,6 +400,8 @@ create table alerting.deliveries (
     thread text not null,
     monitor_id bigint,
     incident_id bigint,
+    policy_id bigint,
+    step integer,
     state text not null default 'pending' check (state in ('pending', 'delivered', 'failed', 'suppressed')),
     attempts integer not null default 0,
     next_attempt_at timestamptz not null default now(),
@@ -370,12 +418,16 @@ create index deliveries_thread on alerting.deliveries (channel_id, thread, id) w
 create index deliveries_incident on alerting.deliveries (incident_id, id);
 create index deliveries_channel on alerting.deliveries (channel_id, id);
 
--- The log positions that a delivery speaks of.
+-- What a delivery speaks of: the log position, the trouble ("incident-3", "drill-2", "monitor-7") and the moment told
+-- of it. A message about many has one row for each. Moment "behind": named as being behind a parent that is down.
 create table alerting.delivery_items (
     delivery_id bigint not null references alerting.deliveries on delete cascade,
     position bigint not null,
+    thread text not null,
+    moment text not null,
     primary key (delivery_id, position)
 );
+create index delivery_items_thread on alerting.delivery_items (thread, delivery_id);
 
 -- Every attempt with the request (without secrets) and the answer.
 create table alerting.delivery_attempts (
@@ -388,6 +440,51 @@ create table alerting.delivery_attempts (
     error text,
     duration_ms real,
     primary key (delivery_id, attempt)
+);
+
+-- How far an open incident has come in a policy; `state` is farwatch_events.escalation.Escalation. due_at is null when
+-- there is nothing to wait for, waits_for is the thread of the parent's incident whose end is waited for.
+create table alerting.escalations (
+    thread text not null,
+    policy_id bigint not null,
+    monitor_id bigint not null,
+    incident_id bigint,
+    event_id text not null,
+    position bigint not null,
+    state jsonb not null,
+    due_at timestamptz,
+    waits_for text,
+    primary key (thread, policy_id)
+);
+create index escalations_due on alerting.escalations (due_at) where due_at is not null;
+create index escalations_waiting on alerting.escalations (waits_for) where waits_for is not null;
+
+-- Alerts that wait to be one message. flush_at is null when nothing waits.
+create table alerting.groups (
+    key text primary key,
+    policy_id bigint not null,
+    thread text not null,
+    title text not null,
+    interval_seconds integer not null,
+    flush_at timestamptz,
+    flushed_at timestamptz
+);
+create index groups_due on alerting.groups (flush_at) where flush_at is not null;
+
+create table alerting.group_items (
+    key text not null references alerting.groups on delete cascade,
+    channel_id bigint not null,
+    thread text not null,
+    moment text not null,
+    position bigint not null,
+    event_id text not null,
+    monitor_id bigint,
+    incident_id bigint,
+    name text not null,
+    at_ms bigint not null,
+    seconds integer,
+    reason text not null,
+    primary key (key, channel_id, thread, moment)
 );
 
 -- Until when a service asked not to be written to: a rate limit is about the channel, not the message that met it.
@@ -435,7 +532,8 @@ begin
         execute format('grant select, insert, update on log.positions to %I', service);
         execute format('grant select (id, name, type, enabled, spec, config_version, tags, created_at, updated_at, deleted_at) '
                        'on config.monitors to %I', service);
-        execute format('grant select on config.regions, config.maintenance, config.settings to %I', service);
+        execute format('grant select on config.regions, config.maintenance, config.settings, config.policies, '
+                       'config.silences, config.drills to %I', service);
         execute format('grant select on all tables in schema health to %I', service);
     end loop;
 
