@@ -18,7 +18,7 @@ from farwatch_api.errors import Unavailable
 from farwatch_api.queries import states
 from farwatch_bus import Bus, Message, Subscription
 from farwatch_events import subjects
-from farwatch_events.live import LiveMonitor
+from farwatch_events.live import LiveMonitor, LiveMonitors
 from farwatch_store import Database, StoreError
 
 log = structlog.get_logger("farwatch_api")
@@ -125,7 +125,7 @@ class Hub:
 
     async def start(self, bus: Bus) -> None:
         self._subscriptions = [
-            await bus.subscribe("live.monitor.*", self._on_live),
+            await bus.subscribe(subjects.live_monitors(), self._on_live),
             await bus.subscribe(subjects.EVENTS_FILTER, self._on_event),
         ]
 
@@ -191,9 +191,11 @@ class Hub:
     def resumable(self, last_event_id: str | None) -> bool:
         return last_event_id is None or self._known_sequence(last_event_id) is not None
 
-    @property
     def position(self) -> str:
-        """An event id: a page made now and joining with it later misses nothing in between."""
+        """An event id: a page made now and joining with it soon misses nothing in between. Wakes the hub."""
+        if self._asleep():
+            self._boot = secrets.token_hex(4)
+        self._last_watched = self._clock()
         return f"{self._boot}-{self._sequence}"
 
     def _known_sequence(self, event_id: str | None) -> int | None:
@@ -238,10 +240,14 @@ class Hub:
         if self._asleep():
             return
         try:
-            live = LiveMonitor.from_bytes(message.data)
+            told = LiveMonitors.from_bytes(message.data)
         except ValidationError:
             self.dropped += 1
             return
+        for live in told.monitors:
+            self._hear(live)
+
+    def _hear(self, live: LiveMonitor) -> None:
         self._sequence += 1
         patch = patch_of(self._sequence, live)
         self._remember(patch)

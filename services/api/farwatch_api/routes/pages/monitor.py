@@ -26,7 +26,7 @@ INCIDENTS_SHOWN = 6
 
 @router.get("/monitors/{monitor_id}")
 async def monitor_page(request: Request, deps: Dependencies, identity: Requester, monitor_id: Id) -> Response:
-    live_since = deps.hub.position
+    live_since = deps.hub.position()
     monitor = await describe_one(request, deps, identity, monitor_id)
     history = await read_history(deps, monitor_id)
     return await render_page(request, deps, "monitors/page.html", monitor=monitor, live_since=live_since, **history)

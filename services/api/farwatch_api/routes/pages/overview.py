@@ -74,7 +74,7 @@ async def overview(
     page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
 ) -> Response:
     filters = Filters(q.strip() or None, known(state, STATES), known(type, list(MONITOR_TYPES)), split(tag))
-    live_since = deps.hub.position
+    live_since = deps.hub.position()
     async with deps.read() as connection:
         rows, total, page = await numbered_page(connection, filters, page, PAGE_SIZE)
         monitors = await describe_rows(connection, rows, deps)

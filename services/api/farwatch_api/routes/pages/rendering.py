@@ -45,7 +45,7 @@ async def render_page(request: Request, deps: Deps, name: str, status_code: int 
     `live_since` is where its live updates begin: a page that read something before it came here gives its own.
     """
     async with deps.read() as connection:
-        frame = {"standing": await standing(connection), "live_since": deps.hub.position}
+        frame = {"standing": await standing(connection), "live_since": deps.hub.position()}
     return render(request, name, status_code, **(frame | values))
 
 
