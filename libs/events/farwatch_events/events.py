@@ -181,6 +181,30 @@ class ConfirmationRequested(_MonitorEvent):
     reason: str
 
 
+class FlappingStarted(_MonitorEvent):
+    """The verdict changes to and fro: from here on incidents open in silence until it is steady again."""
+
+    type: ClassVar[str] = "monitor.flapping_started"
+    percent: float
+    reason: str
+
+
+class FlappingEnded(_MonitorEvent):
+    type: ClassVar[str] = "monitor.flapping_ended"
+    percent: float
+    reason: str
+
+
+class LeadUp(Message):
+    """A region's vote that stood before an incident opened, as its timeline tells it."""
+
+    at_ms: int
+    region: str
+    vote: Vote
+    slot_ms: int
+    sentence: str
+
+
 class _IncidentEvent(DomainEvent):
     incident_id: int
     monitor_id: int
@@ -194,6 +218,7 @@ class IncidentOpened(_IncidentEvent):
     """`suppressed` is why nobody is told (for instance "maintenance"), None when people are told."""
 
     type: ClassVar[str] = "incident.opened"
+    version: ClassVar[int] = 2
     monitor_name: str
     severity: Severity
     cause: Cause
@@ -203,16 +228,20 @@ class IncidentOpened(_IncidentEvent):
     evidence: Evidence | None = None
     suppressed: str | None = None
     reopened: bool = False
+    lead_up: list[LeadUp] = Field(default_factory=list)
 
 
 class IncidentSeverityRaised(_IncidentEvent):
     """Degraded became down."""
 
     type: ClassVar[str] = "incident.severity_raised"
+    version: ClassVar[int] = 2
     severity: Severity
     cause: Cause
     reason: str
     votes: list[RegionVote] = Field(default_factory=list)
+    regions: list[str] = Field(default_factory=list)
+    evidence: Evidence | None = None
 
 
 class IncidentUnsuppressed(_IncidentEvent):
@@ -241,6 +270,17 @@ class IncidentResolved(_IncidentEvent):
     reason: str
     actor: str | None = None
     suppressed: str | None = None
+
+
+class IncidentGrouped(_IncidentEvent):
+    """Open incidents share what broke: `group_id` is the first one's id, `by` is what they share ("certificate",
+    "address", "region"), `key` which one. Every incident stays an incident of its own."""
+
+    type: ClassVar[str] = "incident.grouped"
+    group_id: int
+    by: str
+    key: str
+    reason: str
 
 
 class _RegionEvent(DomainEvent):
@@ -512,6 +552,21 @@ class SystemRecovered(_SystemEvent):
     seconds: int
 
 
+class MessageParked(DomainEvent):
+    """A message that no fold can take was put aside, kept in health.parked. `count` is how many of its stream were
+    since the last such event: a flood is told once a minute."""
+
+    type: ClassVar[str] = "fold.message_parked"
+    source: str
+    sequence: int
+    reason: str
+    count: int = 1
+
+    @property
+    def stream(self) -> str:
+        return "fold"
+
+
 EVENT_TYPES: dict[str, type[DomainEvent]] = {
     event.type: event
     for event in (
@@ -525,12 +580,15 @@ EVENT_TYPES: dict[str, type[DomainEvent]] = {
         FirstFailure,
         FirstSuccess,
         ConfirmationRequested,
+        FlappingStarted,
+        FlappingEnded,
         IncidentOpened,
         IncidentSeverityRaised,
         IncidentUnsuppressed,
         IncidentAcknowledged,
         IncidentNoted,
         IncidentResolved,
+        IncidentGrouped,
         RegionRegistered,
         RegionDeleted,
         RegionSilenced,
@@ -561,6 +619,7 @@ EVENT_TYPES: dict[str, type[DomainEvent]] = {
         TokenRevoked,
         EpochStarted,
         SlotsParked,
+        MessageParked,
         SystemTroubled,
         SystemRecovered,
     )

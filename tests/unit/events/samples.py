@@ -68,6 +68,8 @@ EVENTS: list[events.DomainEvent] = [
     ),
     events.FirstSuccess(**MONITOR, region="eu", slot_ms=SLOT, latency_ms=12.5, recovered=True),
     events.ConfirmationRequested(**MONITOR, region="us", failed_slot_ms=SLOT, reason="eu sees a failure"),
+    events.FlappingStarted(**MONITOR, percent=31.5, reason="Flapping: 31.5% of the last 20 checks changed the verdict"),
+    events.FlappingEnded(**MONITOR, percent=18.2, reason="Steady again: 18.2% of the last 20 checks changed it"),
     events.IncidentOpened(
         **INCIDENT,
         monitor_name="Shop",
@@ -79,8 +81,17 @@ EVENTS: list[events.DomainEvent] = [
         evidence=EVIDENCE,
         suppressed="maintenance",
         reopened=True,
+        lead_up=[events.LeadUp(at_ms=AT - 5_000, region="eu", vote="down", slot_ms=SLOT, sentence="eu failed")],
     ),
-    events.IncidentSeverityRaised(**INCIDENT, severity="down", cause=CAUSE, reason="Down: eu", votes=[VOTE]),
+    events.IncidentSeverityRaised(
+        **INCIDENT,
+        severity="down",
+        cause=CAUSE,
+        reason="Down: eu",
+        votes=[VOTE],
+        regions=["eu"],
+        evidence=EVIDENCE,
+    ),
     events.IncidentUnsuppressed(**INCIDENT, reason="Maintenance ended, still down"),
     events.IncidentAcknowledged(**INCIDENT, actor="user:1"),
     events.IncidentNoted(**INCIDENT, actor="user:1", text="Looking"),
@@ -92,6 +103,9 @@ EVENTS: list[events.DomainEvent] = [
         reason="Up: eu",
         actor="user:1",
         suppressed="maintenance",
+    ),
+    events.IncidentGrouped(
+        **INCIDENT, group_id=2, by="address", key="192.0.2.7", reason="2 monitors fail at the address 192.0.2.7"
     ),
     events.RegionRegistered(at_ms=AT, region="eu"),
     events.RegionDeleted(at_ms=AT, region="eu"),
@@ -131,6 +145,7 @@ EVENTS: list[events.DomainEvent] = [
     events.TokenRevoked(at_ms=AT, user_id=1, token_id=4),
     events.EpochStarted(at_ms=AT, epoch=5, holder="host-1", reason="took the lease"),
     events.SlotsParked(at_ms=AT, ahead_ms=90_000),
+    events.MessageParked(at_ms=AT, source="RESULTS_eu", sequence=41, reason="not a message", count=3),
     events.SystemTroubled(at_ms=AT, problem="due_backlog", subject="eu", reason="900 chunks of due checks wait"),
     events.SystemRecovered(
         at_ms=AT, problem="due_backlog", subject="eu", reason="No due checks wait any more", seconds=95
