@@ -3,9 +3,11 @@
 from farwatch_events.model import Message
 from farwatch_events.results import CheckResult
 
+LIVE_MONITORS_MAX = 500
+
 
 class LiveMonitor(Message):
-    """`live.monitor.<id>`: a result was stored for this monitor, or its verdict or incident changed."""
+    """A result was stored for this monitor, or its verdict or incident changed."""
 
     monitor_id: int
     slot_ms: int
@@ -15,6 +17,15 @@ class LiveMonitor(Message):
     outcome: str = "up"
     latency_ms: float | None = None
     incident_id: int | None = None
+
+
+class LiveMonitors(Message):
+    """`live.monitors`: what one commit changed, at most LIVE_MONITORS_MAX monitors a message.
+
+    One message for many: a thousand small ones a second would cost every reader more than the checks themselves.
+    """
+
+    monitors: list[LiveMonitor]
 
 
 class LiveCheck(Message):

@@ -75,8 +75,9 @@ def event(event_type: str) -> str:
     return f"events.{event_type}"
 
 
-def live_monitor(monitor_id: int) -> str:
-    return f"live.monitor.{monitor_id}"
+def live_monitors() -> str:
+    """Results stored and verdicts changed, those of one commit together."""
+    return "live.monitors"
 
 
 def live_regions() -> str:

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from farwatch_bus import Bus, BusError, Message, ensure_region, purge_up_to
 from farwatch_events.checks import Reply
 from farwatch_events.events import EventMeta
-from farwatch_events.live import LiveCheck
+from farwatch_events.live import LIVE_MONITORS_MAX, LiveCheck, LiveMonitors
 from farwatch_events.results import Heartbeat, ResultBatch, parse_result_message
-from farwatch_events.subjects import PUSH_REGION, live_check, live_monitor, results_stream
+from farwatch_events.subjects import PUSH_REGION, live_check, live_monitors, results_stream
 from farwatch_incidents import queries
 from farwatch_incidents.changes import Changes
 from farwatch_incidents.clock import FoldClock
@@ -398,13 +398,17 @@ class Session:
 
     async def _tell_live(self, changes: Changes) -> None:
         with contextlib.suppress(BusError):
-            for monitor_id, (region, result) in changes.live.items():
-                live = self._board.live_of(monitor_id, region, result, turned=monitor_id in changes.turned)
-                await self.bus.publish(live_monitor(monitor_id), live.to_bytes())
+            told = [
+                self._board.live_of(monitor_id, region, result, turned=monitor_id in changes.turned)
+                for monitor_id, (region, result) in changes.live.items()
+            ]
+            for start in range(0, len(told), LIVE_MONITORS_MAX):
+                part = LiveMonitors(monitors=told[start : start + LIVE_MONITORS_MAX])
+                await self.bus.publish(live_monitors(), part.to_bytes())
             for region, asked in changes.live_checks:
                 if asked.request_id is not None:
-                    told = LiveCheck(request_id=asked.request_id, region=region, result=asked)
-                    await self.bus.publish(live_check(asked.request_id), told.to_bytes())
+                    stored = LiveCheck(request_id=asked.request_id, region=region, result=asked)
+                    await self.bus.publish(live_check(asked.request_id), stored.to_bytes())
 
     def _count(self, changes: Changes) -> None:
         counts = changes.counts

@@ -22,7 +22,7 @@ from farwatch_events.checks import (
     TestChannelReply,
     TestChannelRequest,
 )
-from farwatch_events.live import LiveCheck, LiveMonitor
+from farwatch_events.live import LiveCheck, LiveMonitor, LiveMonitors
 from farwatch_events.monitor import MASK
 from farwatch_events.results import CheckResult, Heartbeat, ResultBatch, parse_result_message
 from tests.integration.api.conftest import API_TOKEN, TestDeps
@@ -296,7 +296,8 @@ async def next_event(lines: AsyncIterator[str]) -> dict[str, str]:
 
 
 def live(monitor_id: int, slot_ms: int, verdict: str = "up", **more: Any) -> bytes:
-    return LiveMonitor(monitor_id=monitor_id, slot_ms=slot_ms, region="eu", verdict=verdict, **more).to_bytes()
+    told = LiveMonitor(monitor_id=monitor_id, slot_ms=slot_ms, region="eu", verdict=verdict, **more)
+    return LiveMonitors(monitors=[told]).to_bytes()
 
 
 async def test_live_patches_reach_the_browser_coalesced_and_resume(
@@ -314,8 +315,8 @@ async def test_live_patches_reach_the_browser_coalesced_and_resume(
             lines = stream.aiter_lines()
             await eventually(lambda: deps.hub.clients)
             for slot in range(1, 6):
-                await bus.publish(subjects.live_monitor(monitor["id"]), live(monitor["id"], slot * 1000))
-                await bus.publish(subjects.live_monitor(other["id"]), live(other["id"], slot * 1000))
+                await bus.publish(subjects.live_monitors(), live(monitor["id"], slot * 1000))
+                await bus.publish(subjects.live_monitors(), live(other["id"], slot * 1000))
             seen: list[dict[str, Any]] = []
             counts: dict[str, int] = {}
             event: dict[str, str] = {}
@@ -330,7 +331,7 @@ async def test_live_patches_reach_the_browser_coalesced_and_resume(
             assert counts["pending"] == 2
         await eventually(lambda: not deps.hub.clients)
         down = live(monitor["id"], 9000, "down", verdict_changed=True, outcome="down", incident_id=3)
-        await bus.publish(subjects.live_monitor(monitor["id"]), down)
+        await bus.publish(subjects.live_monitors(), down)
         async with http.stream("GET", path, headers={"Last-Event-ID": event["id"]}) as stream:
             lines, patch = stream.aiter_lines(), {"monitors": []}
             while not patch["monitors"]:
@@ -364,7 +365,7 @@ async def test_sites_are_bare_objects(client: httpx.AsyncClient, deps: TestDeps,
                 "insert into health.check_results (slot, monitor_id, latency_ms, region, outcome)"
                 " values (now(), 1, 12.5, 'eu', 'up')"
             )
-        await bus.publish(subjects.live_monitor(1), live(1, 1000))
+        await bus.publish(subjects.live_monitors(), live(1, 1000))
 
     task = asyncio.create_task(first_result())
     body = {"url": "https://example.com/", "name": "Example", "check_interval_seconds": 300}

@@ -6,7 +6,7 @@ from farwatch_bus import stream_info
 from farwatch_events import subjects
 from farwatch_events.checks import IncidentCommand, RegisterRegionRequest, Reply
 from farwatch_events.events import MaintenanceScheduled, MonitorDeleted, MonitorPaused, MonitorResumed
-from farwatch_events.live import LiveCheck, LiveMonitor
+from farwatch_events.live import LiveCheck, LiveMonitors
 from farwatch_incidents.fold import Fold
 from farwatch_runtime.clock import now_ms
 from tests.integration.incidents.conftest import World, down, up
@@ -185,6 +185,6 @@ async def test_browsers_are_told_after_the_commit(world: World, fold: Fold) -> N
     monitor_id = await world.monitor()
     await world.say("eu", up(monitor_id, now_ms(), kind="manual", request_id="r1"))
     await eventually(lambda: len(told) == 2)
-    live = LiveMonitor.from_bytes(told[0])
+    (live,) = LiveMonitors.from_bytes(told[0]).monitors
     assert (live.monitor_id, live.region, live.verdict, live.verdict_changed) == (monitor_id, "eu", "up", True)
     assert LiveCheck.from_bytes(told[1]).request_id == "r1"

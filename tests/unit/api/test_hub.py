@@ -9,7 +9,7 @@ from farwatch_api import hub as module
 from farwatch_api.errors import Unavailable
 from farwatch_api.hub import Hub
 from farwatch_bus import Message
-from farwatch_events.live import LiveMonitor
+from farwatch_events.live import LiveMonitor, LiveMonitors
 from farwatch_store import Database
 
 
@@ -32,7 +32,8 @@ def hub(clock: Clock) -> Hub:
 
 async def hear(hub: Hub, monitor_id: int, slot_ms: int, **more: Any) -> None:
     live = LiveMonitor(monitor_id=monitor_id, slot_ms=slot_ms, region="eu", verdict="up", **more)
-    await hub._on_live(Message(cast("Any", None), "live.monitor.1", live.to_bytes(), None))
+    told = LiveMonitors(monitors=[live])
+    await hub._on_live(Message(cast("Any", None), "live.monitors", told.to_bytes(), None))
 
 
 def told(hub: Hub, client: module.Client) -> tuple[str, dict[str, Any]]:

@@ -218,5 +218,19 @@ MESSAGES: list[BaseModel] = [
         latency_ms=28.25,
         incident_id=3,
     ),
+    live.LiveMonitors(
+        monitors=[
+            live.LiveMonitor(
+                monitor_id=7,
+                slot_ms=SLOT,
+                region="eu",
+                verdict="down",
+                verdict_changed=True,
+                outcome="down",
+                latency_ms=28.25,
+                incident_id=3,
+            )
+        ]
+    ),
     live.LiveCheck(request_id="r1", region="eu", result=RESULT),
 ]

@@ -21,6 +21,7 @@ from farwatch_api.queries.monitors import Filters, list_monitors, read_monitor
 from farwatch_api.rows import Row
 from farwatch_bus import Message
 from farwatch_events import subjects
+from farwatch_events.live import LiveMonitors
 from farwatch_events.monitor import MASK, Strict
 from farwatch_store import Connection
 
@@ -98,10 +99,12 @@ async def wait_for_first_check(deps: Deps, monitor_id: int) -> None:
     """Until a result is stored, 2 s at most."""
     stored = asyncio.Event()
 
-    async def on_live(_message: Message) -> None:
-        stored.set()
+    async def on_live(message: Message) -> None:
+        told = LiveMonitors.from_bytes(message.data)
+        if any(each.monitor_id == monitor_id for each in told.monitors):
+            stored.set()
 
-    subscription = await deps.bus.subscribe(subjects.live_monitor(monitor_id), on_live)
+    subscription = await deps.bus.subscribe(subjects.live_monitors(), on_live)
     try:
         async with asyncio.timeout(FIRST_CHECK_SECONDS):
             await stored.wait()
