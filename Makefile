@@ -32,7 +32,7 @@ up: setup ## Set up if needed, start everything, print the address (ARGS="--port
 	@exec $(BIN)/farwatch up $(ARGS)
 
 test: setup $(VENV)/.stamp-dev node_modules/.stamp ## Run all tests but those in containers (ARGS="-k scheduler")
-	$(BIN)/python -m pytest -m "not containers" $(ARGS)
+	$(BIN)/python -m pytest -m "not containers and not faults" -n 3 --dist loadfile $(ARGS)
 
 test-fast: setup $(VENV)/.stamp-dev ## Run the unit tests only
 	$(BIN)/python -m pytest tests/unit $(ARGS)
