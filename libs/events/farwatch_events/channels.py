@@ -4,17 +4,26 @@ These models are the validation of the REST API and what the forms are made from
 encrypted form ("enc:v1:…"), which is how it is stored; limits on its shape apply to what people write.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.config import JsonDict
 
+from farwatch_events.apprise_urls import require_apprise_urls, split_urls
+from farwatch_events.channel_checks import (
+    empty_is_none,
+    require_mailbox,
+    require_secret_address,
+    require_set,
+    require_shape,
+    require_signing_secret,
+    require_written,
+    split_addresses,
+)
 from farwatch_events.monitor import (
+    BODY_MAX_BYTES,
     ENCRYPTED_PREFIX,
     MASK,
     Port,
@@ -24,6 +33,7 @@ from farwatch_events.monitor import (
     require_headers,
     require_web_address,
 )
+from farwatch_events.placeholders import content_type, require_body
 
 Moment = Literal["down", "up", "degraded", "first_failure", "first_success", "reminder", "region"]
 """When a channel is used. `region` is about a place of ours that went silent or suspect, and its return."""
@@ -41,62 +51,167 @@ DEFAULT_MOMENTS: tuple[Moment, ...] = ("down", "up")
 
 UseTls = Literal["starttls", "tls", "none"]
 IMPLICIT_TLS_PORT = 465
-SIGNING_PREFIX = "whsec_"
-
-_MAILBOX = re.compile(r"^[^\s@<>,;:\"()\\]{1,64}@[^\s@<>,;:\"()\\]{1,255}$")
 _STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", *_STANDARD_HEADERS})
 _SECRET: JsonDict = {"secret": True, "format": "password"}
+_LINES: JsonDict = {"multiline": True}
 
-
-def _require_written(value: str) -> str:
-    if value == MASK:
-        raise ValueError("is the mask of a secret that was never stored: write the secret itself")
-    return value
-
-
-def _require_secret_address(url: str) -> str:
-    return url if url.startswith(ENCRYPTED_PREFIX) else require_web_address(_require_written(url))
-
-
-def _require_mailbox(address: str) -> str:
-    """Accepts `name@host` and `Name <name@host>`."""
-    if any(ord(c) < 32 or ord(c) == 127 for c in address) or not _MAILBOX.match(parseaddr(address)[1]):
-        raise ValueError(f"{address[:80]!r} is not an email address")
-    return address
-
-
-def _require_signing_secret(secret: str | None) -> str | None:
-    if secret is None or secret.startswith(ENCRYPTED_PREFIX):
-        return secret
-    _require_written(secret)
-    try:
-        key = base64.b64decode(secret.removeprefix(SIGNING_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith(SIGNING_PREFIX) or not 24 <= len(key) <= 64:
-        raise ValueError(f'must be "{SIGNING_PREFIX}" followed by 24 to 64 random bytes in base64')
-    return secret
-
-
-def split_addresses(addresses: str | list[str]) -> list[str]:
-    """One address, several separated by commas, or a list of them, as a list."""
-    parts = addresses.split(",") if isinstance(addresses, str) else addresses
-    return [part.strip() for part in parts if part.strip()]
+_BOT_TOKEN = re.compile(r"^\d{1,20}:[A-Za-z0-9_-]{20,128}$")
+_CHAT = re.compile(r"^(-?\d{1,20}|@[A-Za-z][A-Za-z0-9_]{3,63})$")
+_TOPIC = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_ROUTING_KEY = re.compile(r"^[A-Za-z0-9]{32}$")
 
 
 class DiscordConfig(Strict):
     """A Discord webhook: Server settings → Integrations → Webhooks → Copy webhook URL."""
 
     webhook_url: Trimmed = Field(title="Webhook URL", min_length=1, max_length=4096, json_schema_extra=_SECRET)
-    _check_webhook_url = field_validator("webhook_url")(_require_secret_address)
+    _check_webhook_url = field_validator("webhook_url")(require_secret_address)
 
 
 class SlackConfig(Strict):
     """A Slack incoming webhook."""
 
     webhook_url: Trimmed = Field(title="Webhook URL", min_length=1, max_length=4096, json_schema_extra=_SECRET)
-    _check_webhook_url = field_validator("webhook_url")(_require_secret_address)
+    _check_webhook_url = field_validator("webhook_url")(require_secret_address)
+
+
+class TeamsConfig(Strict):
+    """Microsoft Teams: Workflows → Post to a channel when a webhook request is received → copy its address."""
+
+    webhook_url: Trimmed = Field(title="Webhook URL", min_length=1, max_length=4096, json_schema_extra=_SECRET)
+    _check_webhook_url = field_validator("webhook_url")(require_secret_address)
+
+
+class TelegramConfig(Strict):
+    """A Telegram bot: make one with @BotFather, and add it to the chat."""
+
+    bot_token: Trimmed = Field(
+        title="Bot token", description="As @BotFather gave it", max_length=4096, json_schema_extra=_SECRET
+    )
+    chat_id: Trimmed = Field(title="Chat", description="Its number, such as -1001234567890, or @name of a channel")
+    message_thread_id: int | None = Field(
+        default=None, title="Topic", description="Number of a topic of a forum; empty for none", ge=1
+    )
+    api_url: Trimmed = Field(
+        default="https://api.telegram.org",
+        title="Bot API server",
+        description="Another one only if you run your own",
+        max_length=4096,
+    )
+    _check_bot_token = field_validator("bot_token")(
+        require_shape(_BOT_TOKEN, "a bot token such as 123456:ABC-DEF… from @BotFather")
+    )
+    _check_api_url = field_validator("api_url")(require_web_address)
+    _empty_topic = field_validator("message_thread_id", mode="before")(empty_is_none)
+
+    @field_validator("chat_id", mode="before")
+    @classmethod
+    def _number_is_text(cls, chat: Any) -> Any:
+        return str(chat) if isinstance(chat, int) and not isinstance(chat, bool) else chat
+
+    @field_validator("chat_id")
+    @classmethod
+    def _check_chat_id(cls, chat: str) -> str:
+        if not _CHAT.match(chat):
+            raise ValueError("must be the number of a chat, such as -1001234567890, or @name of a channel")
+        return chat
+
+
+class NtfyConfig(Strict):
+    """Push messages through ntfy.sh or a server of your own."""
+
+    server_url: Trimmed = Field(default="https://ntfy.sh", title="Server", max_length=4096)
+    topic: Trimmed = Field(
+        title="Topic",
+        description="On an open server whoever knows it can read along: choose one that nobody guesses",
+        max_length=4096,
+        json_schema_extra=_SECRET,
+    )
+    token: Trimmed | None = Field(
+        default=None,
+        title="Access token",
+        description="For a protected topic; or a user name and a password",
+        max_length=4096,
+        json_schema_extra=_SECRET,
+    )
+    username: str | None = Field(default=None, title="User name", max_length=256)
+    password: str | None = Field(default=None, title="Password", max_length=4096, json_schema_extra=_SECRET)
+    _empty = field_validator("token", "username", "password", mode="before")(empty_is_none)
+    _check_server_url = field_validator("server_url")(require_web_address)
+    _check_topic = field_validator("topic")(require_shape(_TOPIC, "1 to 64 letters, digits, - and _"))
+    _check_secrets = field_validator("token", "password")(require_set)
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, token: str | None) -> str | None:
+        if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise ValueError("must hold letters, digits and signs of ASCII only")
+        return token
+
+    @field_validator("username")
+    @classmethod
+    def _check_username(cls, username: str | None, info: ValidationInfo) -> str | None:
+        if username is not None and info.data.get("token") is not None:
+            raise ValueError("must be empty when there is an access token")
+        if username is not None and ":" in username:
+            raise ValueError("must not contain a colon")
+        return username
+
+    @field_validator("password")
+    @classmethod
+    def _check_password(cls, password: str | None, info: ValidationInfo) -> str | None:
+        if "username" in info.data and (password is None) != (info.data["username"] is None):
+            raise ValueError("a user name and a password go together")
+        return password
+
+
+class PagerDutyConfig(Strict):
+    """PagerDuty: Services → Integrations → Events API v2. One alert an incident, resolved when it ends."""
+
+    routing_key: Trimmed = Field(
+        title="Integration key", description="32 characters", max_length=4096, json_schema_extra=_SECRET
+    )
+    api_url: Trimmed = Field(
+        default="https://events.pagerduty.com",
+        title="Events API",
+        description="https://events.eu.pagerduty.com for accounts in the EU",
+        max_length=4096,
+    )
+    key_prefix: Trimmed = Field(
+        default="farwatch",
+        title="Key prefix",
+        description="Tells several Farwatch installations on one integration key apart",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+    )
+    _check_routing_key = field_validator("routing_key")(require_shape(_ROUTING_KEY, "32 letters and digits"))
+    _check_api_url = field_validator("api_url")(require_web_address)
+
+
+class AppriseConfig(Strict):
+    """Any other service that Apprise knows. One URL a channel is best: each message goes to all of them."""
+
+    urls: Trimmed = Field(
+        title="Apprise URLs",
+        description="One a line, such as gotify://host/token",
+        min_length=1,
+        max_length=64 * 1024,
+        json_schema_extra=_SECRET | _LINES,
+    )
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _list_is_lines(cls, urls: Any) -> Any:
+        return "\n".join(urls) if isinstance(urls, list) and all(isinstance(url, str) for url in urls) else urls
+
+    @field_validator("urls")
+    @classmethod
+    def _check_urls(cls, urls: str) -> str:
+        return urls if urls.startswith(ENCRYPTED_PREFIX) else require_apprise_urls(require_written(urls))
+
+    @property
+    def targets(self) -> list[str]:
+        return split_urls(self.urls)
 
 
 class WebhookConfig(Strict):
@@ -113,8 +228,25 @@ class WebhookConfig(Strict):
         max_length=1024,
         json_schema_extra=_SECRET,
     )
+    body: str | None = Field(
+        default=None,
+        title="Body",
+        description="Empty for Farwatch's own JSON; else your text with placeholders such as {{monitor}} and {{state}}",
+        max_length=BODY_MAX_BYTES,
+        json_schema_extra=_LINES,
+    )
     _check_url = field_validator("url")(require_web_address)
-    _check_signing_secret = field_validator("signing_secret")(_require_signing_secret)
+    _empty = field_validator("signing_secret", "body", mode="before")(empty_is_none)
+    _check_signing_secret = field_validator("signing_secret")(require_signing_secret)
+
+    @field_validator("body")
+    @classmethod
+    def _check_body(cls, body: str | None, info: ValidationInfo) -> str | None:
+        if body is None or not body.strip():
+            return None
+        if info.data.get("method") == "GET":
+            raise ValueError("must be empty: a GET carries no body")
+        return require_body(body, content_type(info.data.get("headers", {})))
 
     @field_validator("method", mode="before")
     @classmethod
@@ -136,11 +268,6 @@ class WebhookConfig(Strict):
                 raise ValueError(f"header {name!r} is the mask of a secret that was never stored: write its value")
         return headers
 
-    @field_validator("signing_secret", mode="before")
-    @classmethod
-    def _empty_is_none(cls, secret: Any) -> Any:
-        return None if secret == "" else secret
-
 
 class EmailConfig(Strict):
     """Mail through an SMTP server."""
@@ -154,7 +281,9 @@ class EmailConfig(Strict):
         title="To", description="One address or several"
     )
     use_tls: UseTls = Field(default="starttls", title="Encryption")
-    _check_from_email = field_validator("from_email")(_require_mailbox)
+    _empty = field_validator("username", "password", mode="before")(empty_is_none)
+    _check_from_email = field_validator("from_email")(require_mailbox)
+    _check_password = field_validator("password")(require_set)
 
     @model_validator(mode="before")
     @classmethod
@@ -166,16 +295,6 @@ class EmailConfig(Strict):
         wanted: UseTls = ("tls" if implicit else "starttls") if data["use_tls"] else "none"
         return {**data, "use_tls": wanted}
 
-    @field_validator("username", "password", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return None if value == "" else value
-
-    @field_validator("password")
-    @classmethod
-    def _check_password(cls, password: str | None) -> str | None:
-        return None if password is None else _require_written(password)
-
     @field_validator("to_email")
     @classmethod
     def _check_to_email(cls, to_email: str | list[str]) -> str | list[str]:
@@ -183,7 +302,7 @@ class EmailConfig(Strict):
         if not 1 <= len(addresses) <= 50:
             raise ValueError("must be 1 to 50 email addresses")
         for address in addresses:
-            _require_mailbox(address)
+            require_mailbox(address)
         return to_email
 
     @property
@@ -191,12 +310,27 @@ class EmailConfig(Strict):
         return split_addresses(self.to_email)
 
 
-ChannelConfig = DiscordConfig | SlackConfig | EmailConfig | WebhookConfig
+ChannelConfig = (
+    DiscordConfig
+    | SlackConfig
+    | TeamsConfig
+    | TelegramConfig
+    | EmailConfig
+    | NtfyConfig
+    | PagerDutyConfig
+    | WebhookConfig
+    | AppriseConfig
+)
 CHANNEL_TYPES: dict[str, type[ChannelConfig]] = {
     "discord": DiscordConfig,
     "slack": SlackConfig,
+    "teams": TeamsConfig,
+    "telegram": TelegramConfig,
     "email": EmailConfig,
+    "ntfy": NtfyConfig,
+    "pagerduty": PagerDutyConfig,
     "webhook": WebhookConfig,
+    "apprise": AppriseConfig,
 }
 
 
@@ -223,14 +357,15 @@ def dump_channel(config: ChannelConfig) -> dict[str, Any]:
 
 
 def channel_schema(channel_type: str) -> dict[str, Any]:
-    """JSON schema of a type's fields, for forms: `title`, `description`, `default`, and `secret` where it is one."""
+    """JSON schema of a type's fields, for forms: `title`, `description`, `default`, `secret` and `multiline`."""
     return channel_model(channel_type).model_json_schema()
 
 
 def secret_fields(channel_type: str) -> frozenset[str]:
     """Names of the fields that are secrets; values of secret-sounding headers are secrets besides."""
     fields = channel_model(channel_type).model_fields
-    return frozenset(name for name, field in fields.items() if field.json_schema_extra == _SECRET)
+    extras = {name: field.json_schema_extra for name, field in fields.items()}
+    return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("secret"))
 
 
 def map_channel_secrets(channel_type: str, data: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from farwatch_notifier.channels import discord, email, slack, webhook
+from farwatch_notifier.channels import apprise, discord, email, ntfy, pagerduty, slack, teams, telegram, webhook
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import Outbound
 from farwatch_notifier.outcome import Sent
@@ -16,6 +16,11 @@ class Send(Protocol):
 CHANNELS: dict[str, Send] = {
     "discord": discord.send,
     "slack": slack.send,
+    "teams": teams.send,
+    "telegram": telegram.send,
     "email": email.send,
+    "ntfy": ntfy.send,
+    "pagerduty": pagerduty.send,
     "webhook": webhook.send,
+    "apprise": apprise.send,
 }

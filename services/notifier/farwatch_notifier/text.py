@@ -16,6 +16,14 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"
 
 
+def cut_bytes(text: str, limit: int) -> str:
+    """At most `limit` bytes of UTF-8, no character halved, ending in an ellipsis when something was cut."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= limit:
+        return text
+    return encoded[: max(0, limit - 3)].decode(errors="ignore").rstrip() + "…"
+
+
 def one_line(text: str, limit: int) -> str:
     """Without control characters, line breaks or direction overrides. Letters of any script and emoji stay."""
     return cut(_SPACES.sub(" ", _visible(text[: limit * 4])).strip(), limit)

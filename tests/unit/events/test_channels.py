@@ -10,6 +10,7 @@ from farwatch_events.channels import (
     CHANNEL_TYPES,
     DEFAULT_MOMENTS,
     MOMENTS,
+    AppriseConfig,
     EmailConfig,
     Moment,
     UnknownChannelType,
@@ -42,7 +43,28 @@ FULL: dict[str, dict[str, Any]] = {
         "headers": {"Authorization": "Bearer hush-h", "X-Team": "web"},
         "timeout": 5,
         "signing_secret": SIGNING_SECRET,
+        "body": '{"text": "{{monitor}} is {{state}}"}',
     },
+    "teams": {"webhook_url": "https://flows.example/workflows/hush-t?sig=hush"},
+    "telegram": {
+        "bot_token": "123456:hush-AAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "chat_id": "-1001234567890",
+        "message_thread_id": 7,
+        "api_url": "https://telegram.example",
+    },
+    "ntfy": {
+        "server_url": "https://ntfy.example",
+        "topic": "hush-topic",
+        "username": "alerts",
+        "password": "hush-n",
+        "token": None,
+    },
+    "pagerduty": {
+        "routing_key": "hush" + "0" * 28,
+        "api_url": "https://events.eu.pagerduty.example",
+        "key_prefix": "farwatch-eu",
+    },
+    "apprise": {"urls": "gotify://push.example/hush-a\njsons://hook.example/hush-b"},
 }
 
 
@@ -102,6 +124,12 @@ def test_a_new_secret_beside_a_mask_replaces_only_its_own_field() -> None:
         ("slack", {"webhook_url": MASK}),
         ("email", {"password": MASK}),
         ("webhook", {"signing_secret": MASK}),
+        ("teams", {"webhook_url": MASK}),
+        ("telegram", {"bot_token": MASK}),
+        ("ntfy", {"topic": MASK}),
+        ("ntfy", {"password": MASK}),
+        ("pagerduty", {"routing_key": MASK}),
+        ("apprise", {"urls": MASK}),
         ("webhook", {"headers": {"Authorization": MASK}}),
     ],
 )
@@ -138,6 +166,30 @@ def test_a_mask_with_nothing_behind_it_is_refused(kind: str, fields: dict[str, A
         ("email", "to_email", ["a@b.example"] * 51),
         ("email", "use_tls", "ssl3"),
         ("email", "surprise", 1),
+        ("teams", "webhook_url", "ftp://flows.example"),
+        ("telegram", "bot_token", "123456"),
+        ("telegram", "bot_token", "123456:" + "a" * 30 + "/../x"),
+        ("telegram", "chat_id", "Operations"),
+        ("telegram", "chat_id", True),
+        ("telegram", "message_thread_id", 0),
+        ("telegram", "api_url", "file:///etc/passwd"),
+        ("ntfy", "topic", "a/b"),
+        ("ntfy", "topic", "x" * 65),
+        ("ntfy", "username", "a:b"),
+        ("ntfy", "password", None),
+        ("ntfy", "server_url", "ntfy.sh"),
+        ("pagerduty", "routing_key", "x" * 31),
+        ("pagerduty", "key_prefix", "a b"),
+        ("apprise", "urls", ""),
+        ("apprise", "urls", []),
+        ("apprise", "urls", ["gotify://h/t"] * 11),
+        ("apprise", "urls", "gotify"),
+        ("apprise", "urls", "gotify://h/t gotify://h/u"),
+        ("apprise", "urls", "gotify://h/t\nfile:///etc/passwd"),
+        ("webhook", "body", "{{monitor}} {{7*7}}"),
+        ("webhook", "body", '{"text": {{monitor}}}'),
+        ("webhook", "body", '{"text": "{{monitor}"'),
+        ("webhook", "body", "x" * 70_000),
     ],
 )
 def test_refusals_name_the_field(kind: str, field: str, value: Any) -> None:
@@ -172,8 +224,73 @@ def test_empty_fields_of_a_form_mean_not_set() -> None:
 
 
 def test_an_unknown_type_names_those_that_exist() -> None:
-    with pytest.raises(UnknownChannelType, match="discord, slack, email, webhook"):
+    with pytest.raises(
+        UnknownChannelType, match="discord, slack, teams, .*, apprise"
+    ):
         parse_channel("pigeon", {})
+
+
+def test_an_access_token_and_a_password_are_one_too_many() -> None:
+    assert refusal("ntfy", token="tk_0000")[0] == "username"
+    assert refusal("ntfy", token="tk\n0000", username=None, password=None)[0] == "token"
+    config = parse_channel("ntfy", {"topic": "t", "token": "tk_0000", "username": "", "password": ""})
+    assert dump_channel(config)["server_url"] == "https://ntfy.sh"
+
+
+def test_a_chat_may_be_a_number_or_the_name_of_a_channel() -> None:
+    chats = [parse_channel("telegram", FULL["telegram"] | {"chat_id": chat}) for chat in (-100123, "42", "@ops_alerts")]
+    assert [dump_channel(chat)["chat_id"] for chat in chats] == ["-100123", "42", "@ops_alerts"]
+    assert dump_channel(parse_channel("telegram", FULL["telegram"] | {"message_thread_id": ""}))[
+        "message_thread_id"
+    ] is None  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "dbus://",
+        "dbus://x",
+        "kde://x",
+        "gnome://x",
+        "windows://x",
+        "macosx://x",
+        "syslog://localhost",
+        "growl://localhost",
+        "blink1://x",
+        "fcm://project@key/device?keyfile=/etc/passwd",
+        "vapid://a@b.example/c",
+        "file:///etc/passwd",
+        "exec://id",
+        "workflows://h.example/w/s?template=/etc/passwd",
+        "slack://a/b/c?Template=/etc/passwd",
+        "mailto://u:p@h.example?pgppub=/etc/passwd",
+        "mailto://u:p@h.example?to=a&pgp%70rv=/etc/passwd",
+        "json://h.example/?attach=file:///etc/passwd",
+        "json://h.example/?optional=yes",
+        "json://h.example/?retry=5",
+        "json://h.example/?rto=900",
+    ],
+)
+def test_apprise_urls_that_stay_on_this_machine_or_read_its_files_are_refused(url: str) -> None:
+    field, message = refusal("apprise", urls=f"gotify://h.example/hush\n{url}")
+    assert field == "urls"
+    assert "line 2" in message
+    assert "hush" not in message
+
+
+def test_apprise_urls_are_a_list_or_lines() -> None:
+    config = parse_channel("apprise", {"urls": ["gotify://h/t", " JSON://h/p?verify=no "]})
+    assert isinstance(config, AppriseConfig)
+    assert config.targets == ["gotify://h/t", "JSON://h/p?verify=no"]
+    assert config.urls == "gotify://h/t\nJSON://h/p?verify=no"
+
+
+def test_a_body_of_ones_own_need_not_be_json_but_a_get_has_none() -> None:
+    headers = {"content-type": "text/plain"}
+    written = {"url": "https://h.example", "headers": headers, "body": "{{ monitor }} is {{state}}"}
+    assert dump_channel(parse_channel("webhook", written))["body"] == "{{ monitor }} is {{state}}"
+    assert dump_channel(parse_channel("webhook", written | {"body": " "}))["body"] is None
+    assert refusal("webhook", method="GET")[0] == "body"
 
 
 @pytest.mark.parametrize("kind", CHANNEL_TYPES)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from farwatch_events.apprise_urls import REFUSED_PARAMETERS
 from farwatch_events.channels import CHANNEL_TYPES, MOMENTS
+from farwatch_events.placeholders import PLACEHOLDERS
 from farwatch_notifier.channels.webhook import TYPES, WebhookBody, render, sign
 from farwatch_notifier.metrics import Metrics
 from farwatch_notifier.registry import CHANNELS
@@ -24,6 +26,11 @@ def test_every_channel_type_can_send_and_is_documented_with_its_fields() -> None
     for kind, model in CHANNEL_TYPES.items():
         section = PAGE.split(f"### {kind}\n", 1)[1].split("\n### ", 1)[0]
         assert [name for name in model.model_fields if f"`{name}`" not in section] == []
+
+
+def test_every_placeholder_and_every_refusal_of_apprise_is_documented() -> None:
+    assert [name for name in PLACEHOLDERS if f"`{{{{{name}}}}}`" not in PAGE] == []
+    assert [name for name in REFUSED_PARAMETERS if f"`{name}`" not in PAGE] == []
 
 
 def test_every_moment_type_and_metric_is_documented() -> None:

@@ -4,10 +4,12 @@ import base64
 import hashlib
 import hmac
 
-from farwatch_events.channels import SIGNING_PREFIX, WebhookConfig
+from farwatch_events.channel_checks import SIGNING_PREFIX
+from farwatch_events.channels import WebhookConfig
 from farwatch_events.model import Message
 from farwatch_events.monitor import is_secret_header
-from farwatch_notifier.message import Alert, Kind, Member
+from farwatch_events.placeholders import content_type, fill_body
+from farwatch_notifier.message import Alert, Kind, Member, Tone
 from farwatch_notifier.outbound import HttpCall, Outbound, show_without_query
 from farwatch_notifier.outcome import Sent
 from farwatch_notifier.text import rfc3339
@@ -30,6 +32,8 @@ TYPES: dict[Kind, str] = {
     "region_cleared": "region.cleared",
     "test": "test",
 }
+
+STATES: dict[Tone, str] = {"bad": "down", "warning": "degraded", "good": "up", "note": "test"}
 
 
 class MonitorPart(Message):
@@ -159,6 +163,42 @@ def _answered(alert: Alert) -> AnswerPart | None:
     return AnswerPart(status=alert.answered_status, address=alert.answered_address, excerpt=alert.answered_excerpt)
 
 
+def placeholder_values(alert: Alert, dedup_key: str) -> dict[str, str]:
+    """Texts for a body of one's own; what is not known is empty."""
+    values = {
+        "event": TYPES[alert.kind],
+        "state": STATES[alert.tone],
+        "title": alert.title,
+        "text": alert.sentence,
+        "monitor": alert.monitor_name,
+        "monitor_id": alert.monitor_id,
+        "monitor_type": alert.monitor_type,
+        "target": alert.target,
+        "incident_id": alert.incident_id,
+        "severity": alert.severity,
+        "at": rfc3339(alert.at_ms),
+        "since": None if alert.since_ms is None else rfc3339(alert.since_ms),
+        "duration": alert.duration,
+        "duration_seconds": alert.duration_seconds,
+        "regions": ", ".join(alert.regions),
+        "cause": alert.error,
+        "error_class": alert.error_class,
+        "reason": alert.reason,
+        "link": alert.link,
+        "key": dedup_key,
+    }
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def build_body(config: WebhookConfig, alert: Alert, dedup_key: str) -> bytes:
+    """A GET carries no body: the headers alone tell, and the signature is over the empty body."""
+    if config.method == "GET":
+        return b""
+    if config.body is None:
+        return render(alert).model_dump_json().encode()
+    return fill_body(config.body, placeholder_values(alert, dedup_key), content_type(config.headers)).encode()
+
+
 def sign(signing_secret: str, message_id: str, timestamp_seconds: int, body: bytes) -> str:
     """The webhook-signature header: HMAC-SHA256 over "id.timestamp.body", in base64 after "v1,"."""
     key = base64.b64decode(signing_secret.removeprefix(SIGNING_PREFIX))
@@ -175,8 +215,7 @@ def build_headers(config: WebhookConfig, dedup_key: str, timestamp_seconds: int,
 
 
 async def send(config: WebhookConfig, alert: Alert, dedup_key: str, outbound: Outbound) -> Sent:
-    """A GET carries no body: the headers alone tell, and the signature is over the empty body."""
-    body = b"" if config.method == "GET" else render(alert).model_dump_json().encode()
+    body = build_body(config, alert, dedup_key)
     secrets = [value for name, value in config.headers.items() if is_secret_header(name)]
     if config.signing_secret is not None:
         secrets.append(config.signing_secret)
