@@ -78,7 +78,7 @@ def test_monitors_with_parents_wait_for_them() -> None:
 
 
 def step(policy: NumberedPolicy, situation: Situation, now_ms: int = T0, **state: Any) -> Advance:
-    base = {"moment": "down", "started_ms": T0, "round_ms": T0, "due_ms": T0}
+    base: dict[str, Any] = {"moment": "down", "started_ms": T0, "round_ms": T0, "due_ms": T0}
     return advance(policy, Escalation(**(base | state)), situation, now_ms)
 
 

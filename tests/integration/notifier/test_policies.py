@@ -1,0 +1,240 @@
+"""Policies over a real store and real sinks, by a clock that can be put forward."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from farwatch_events.events import DrillAcknowledged, DrillEnded, DrillStarted, EventMeta, IncidentAcknowledged
+from farwatch_notifier.app import Notifier
+from farwatch_notifier.outbound import Outbound
+from farwatch_runtime.clock import now_ms
+from farwatch_store import Database, append
+from tests.integration.notifier.world import World
+from tests.support.http import HttpServer
+from tests.support.waiting import eventually
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self.ahead_ms
+
+    def forward(self, seconds: float) -> None:
+        self.ahead_ms += int(seconds * 1000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def notifier(database_url: str, world: World, clock: Clock) -> AsyncIterator[Notifier]:
+    db = await Database.connect(database_url, role="farwatch_notifier", name="farwatch_notifier")
+    outbound = Outbound.create()
+    notifier = Notifier(db, world.box, outbound, CollectorRegistry(), "https://watch.example", now=clock)
+    stop = asyncio.Event()
+    task = asyncio.create_task(notifier.run(stop))
+    yield notifier
+    stop.set()
+    await asyncio.wait_for(task, 15)
+    await outbound.close()
+    await db.close()
+
+
+async def add_policy(world: World, **fields: Any) -> int:
+    spec = {"name": "ops", **fields}
+    async with world.db.connection() as connection:
+        query = "insert into config.policies (name, spec) values ($1, $2) returning id"
+        return int(await connection.fetchval(query, spec["name"], spec))
+
+
+async def set_parents(world: World, monitor_id: int, *parents: int) -> None:
+    async with world.db.connection() as connection:
+        query = "update config.monitors set spec = spec || jsonb_build_object('parents', $2::bigint[]) where id = $1"
+        await connection.execute(query, monitor_id, list(parents))
+
+
+def received(sink: HttpServer) -> list[tuple[str, str]]:
+    return [(body["type"], body["data"]["title"]) for body in (request.json() for request in sink.requests)]
+
+
+def types(sink: HttpServer) -> list[str]:
+    return [kind for kind, _ in received(sink)]
+
+
+async def suppressed(world: World) -> list[str]:
+    return [row["reason"] for row in await world.deliveries() if row["state"] == "suppressed"]
+
+
+async def acknowledge(world: World, incident_id: int, monitor_id: int, at_ms: int) -> None:
+    event = IncidentAcknowledged(at_ms=at_ms, incident_id=incident_id, monitor_id=monitor_id, actor="user:1")
+    async with world.db.transaction() as connection:
+        query = """
+            update health.incidents set state = 'acknowledged', acknowledged_by = 'user:1',
+                acknowledged_at = to_timestamp($2::double precision / 1000) where id = $1
+        """
+        await connection.execute(query, incident_id, at_ms)
+        await append(connection, event.stream, [event], EventMeta(actor="user:1"), None)
+
+
+async def test_escalates_repeats_and_stops_when_acknowledged(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer, second_sink: HttpServer
+) -> None:
+    first, second = await world.webhook(http_sink.url), await world.webhook(second_sink.url)
+    steps = [{"target": {"channels": [first]}}, {"after_seconds": 300, "target": {"channels": [second]}}]
+    await add_policy(world, steps=steps, repeat_seconds=600)
+    monitor_id = await world.add_monitor()
+    incident_id = await world.open_incident(monitor_id)
+    await eventually(lambda: types(http_sink) == ["incident.down"])
+    assert second_sink.requests == []
+    clock.forward(301)
+    await eventually(lambda: types(second_sink) == ["incident.down"])
+    clock.forward(601)
+    await eventually(lambda: types(http_sink) == ["incident.down", "incident.reminder"])
+    await acknowledge(world, incident_id, monitor_id, clock())
+    await asyncio.sleep(0.3)
+    clock.forward(36_000)
+    await asyncio.sleep(1.5)
+    assert len(second_sink.requests) == 1
+    await world.resolve_incident(incident_id, monitor_id)
+    await eventually(lambda: types(http_sink)[-1] == types(second_sink)[-1] == "incident.recovered")
+    reasons = [row["reason"] for row in await world.deliveries(second)]
+    assert reasons[0] == "incident 1 is open; the policy names this channel; policy “ops”, step 2"
+
+
+async def test_a_silence_holds_until_its_end_and_the_recovery_is_owed(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    async with world.db.connection() as connection:
+        query = """
+            insert into config.silences (match, reason, created_by, starts_at, ends_at)
+            values ('{}', 'moving', 'user:1', now() - interval '1 minute', now() + interval '1 hour')
+        """
+        await connection.execute(query)
+    monitor_id = await world.add_monitor()
+    incident_id = await world.open_incident(monitor_id)
+    (row,) = await world.settled(1)
+    assert row["reason"].startswith("silence 1 until ")
+    assert row["reason"].endswith(": moving")
+    clock.forward(3601)
+    await eventually(lambda: types(http_sink) == ["incident.down"])
+    await world.resolve_incident(incident_id, monitor_id)
+    await eventually(lambda: types(http_sink) == ["incident.down", "incident.recovered"])
+
+
+async def test_over_before_its_first_alert_tells_nobody_but_says_so(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    await add_policy(world, delay_seconds=120)
+    monitor_id = await world.add_monitor()
+    incident_id = await world.open_incident(monitor_id)
+    await asyncio.sleep(0.5)
+    await world.resolve_incident(incident_id, monitor_id)
+    clock.forward(300)
+    await world.settled(1)
+    await asyncio.sleep(1)
+    assert http_sink.requests == []
+    assert await suppressed(world) == ["the channel was not told of the incident"]
+
+
+async def test_forty_behind_a_dead_host_are_one_message_and_none_is_told_alone(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    channel_id = await world.webhook(http_sink.url)
+    router = await world.add_monitor("Router")
+    children = [await world.add_monitor(f"host-{number}") for number in range(40)]
+    for child in children:
+        await set_parents(world, child, router)
+    for number, child in enumerate(children):
+        await world.open_incident(child, f"host-{number}")
+    parent_incident = await world.open_incident(router, "Router")
+    await eventually(lambda: types(http_sink) == ["incident.down"])
+    clock.forward(31)
+    await eventually(lambda: world.deliveries(channel_id), 5)
+
+    async def held() -> bool:
+        return len(await suppressed(world)) == 40
+
+    await eventually(held, 10)
+    clock.forward(16)
+    await eventually(lambda: len(http_sink.requests) == 2, 10)
+    body = http_sink.requests[1].json()
+    assert (body["type"], body["data"]["count"], len(body["data"]["members"])) == ("group.behind", 40, 40)
+    assert body["data"]["title"] == "40 monitors behind Router fail too"
+    assert "host-7" in body["data"]["text"]
+
+    await world.resolve_incident(parent_incident, router)
+    for number, child in enumerate(children[1:], 2):
+        await world.resolve_incident(number, child)
+    await eventually(lambda: len(http_sink.requests) == 3)
+    clock.forward(600)
+    await eventually(lambda: len(http_sink.requests) == 4, 10)
+    assert types(http_sink) == ["incident.down", "group.behind", "incident.recovered", "incident.down"]
+    assert received(http_sink)[-1][1] == "host-0 is down"
+
+
+async def test_a_group_is_one_message_for_its_falls_and_one_for_its_recoveries(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    await add_policy(world, grouping={"wait_seconds": 10, "interval_seconds": 60})
+    monitors = [await world.add_monitor(f"m{number}") for number in range(12)]
+    incidents = [await world.open_incident(each, f"m{n}") for n, each in enumerate(monitors)]
+    await asyncio.sleep(0.5)
+    await world.resolve_incident(incidents[0], monitors[0])
+    await asyncio.sleep(0.5)
+    assert http_sink.requests == []
+    clock.forward(11)
+    await eventually(lambda: types(http_sink) == ["group.down"], 10)
+    body = http_sink.requests[0].json()["data"]
+    assert (body["count"], body["title"]) == (11, "11 monitors have trouble")
+    assert "it was over before its group was told" in await suppressed(world)
+    for incident_id, monitor_id in zip(incidents[1:], monitors[1:], strict=True):
+        await world.resolve_incident(incident_id, monitor_id)
+    await asyncio.sleep(1)
+    clock.forward(61)
+    await eventually(lambda: types(http_sink) == ["group.down", "group.recovered"], 10)
+    assert http_sink.requests[1].json()["data"]["count"] == 11
+
+
+async def test_reminders_come_to_those_who_were_told(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    await add_policy(world, reminder_seconds=3600)
+    await world.open_incident(await world.add_monitor())
+    await eventually(lambda: types(http_sink) == ["incident.down"])
+    for count in (1, 2):
+        clock.forward(3601)
+        await eventually(lambda count=count: types(http_sink).count("incident.reminder") == count)  # type: ignore[misc]
+    assert received(http_sink)[-1][1] == "Shop is still down"
+
+
+async def test_a_drill_goes_the_whole_way_and_is_marked(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    monitor_id = await world.add_monitor()
+    async with world.db.connection() as connection:
+        query = """
+            insert into config.drills (monitor_id, monitor_name, started_by, expires_at)
+            values ($1, 'Shop', 'user:1', now() + interval '1 hour')
+        """
+        await connection.execute(query, monitor_id)
+    drill: dict[str, Any] = {"drill_id": 1, "monitor_id": monitor_id}
+    start = DrillStarted(at_ms=clock(), **drill, monitor_name="Shop", severity="down", actor="user:1")
+    await world.append(start)
+    await eventually(lambda: received(http_sink) == [("incident.down", "[Drill] Shop is down")])
+    await world.append(DrillAcknowledged(at_ms=clock(), **drill, actor="user:2", seconds=3))
+    ended = DrillEnded(at_ms=clock(), **drill, monitor_name="Shop", duration_seconds=3, reason="acknowledged")
+    await world.append(ended)
+    await eventually(lambda: received(http_sink)[-1] == ("incident.recovered", "[Drill] Shop has recovered"))
+    assert http_sink.requests[0].json()["data"]["drill"] is True
