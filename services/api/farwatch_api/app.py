@@ -7,7 +7,7 @@ from farwatch_api import envelope, errors, web
 from farwatch_api.access import Gate
 from farwatch_api.deps import Deps
 from farwatch_api.middleware import Figures, SecurityHeaders, WholeBody
-from farwatch_api.routes import ROUTERS
+from farwatch_api.routes import ROUTERS, pages
 
 
 def create_app(deps: Deps) -> FastAPI:
@@ -30,6 +30,7 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.deps = deps
     errors.install(app)
     web.install(app)
+    pages.install(app)
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -1,9 +1,15 @@
 """Pages for people, one module a part of the screen. Everything they change goes through the REST routes."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from farwatch_api.routes.pages import incidents, monitor, monitor_forms, overview, settings, welcome
+from farwatch_api.routes.pages.rendering import not_found
 
 router = APIRouter(include_in_schema=False)
 for part in (welcome, overview, monitor_forms, monitor, incidents, settings):
     router.include_router(part.router)
+
+
+def install(app: FastAPI) -> None:
+    """People who follow a wrong link get a page, programs the envelope."""
+    app.add_exception_handler(404, not_found)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from farwatch_api import web
 from farwatch_api.deps import Deps
-from farwatch_api.errors import PLAIN_MESSAGES, ApiError
+from farwatch_api.errors import PLAIN_MESSAGES, ApiError, on_http
 from farwatch_api.presentation.words import FILTERS
 from farwatch_api.problems import Invalid
 from farwatch_api.queries.overview import standing
@@ -19,6 +19,7 @@ from farwatch_store import StoreUnavailable
 
 THEME_COOKIE = "farwatch_theme"
 THEMES = ("light", "dark")
+PROGRAMS = ("/api", "/sites", "/webhook", "/push/")
 
 # Pages hold no inline style, unlike the documentation of the API.
 CONTENT_SECURITY_POLICY = (
@@ -52,6 +53,18 @@ async def render_page(request: Request, deps: Deps, name: str, status_code: int 
 def render_error(request: Request, status_code: int, message: str) -> Response:
     title = {404: "Not found", 503: "One moment", 403: "Not allowed"}.get(status_code, "That did not work")
     return render(request, "error.html", status_code, title=title, message=message, status=status_code)
+
+
+async def not_found(request: Request, error: Exception) -> Response:
+    """An address that no route takes."""
+    if is_page(request):
+        return render_error(request, 404, PLAIN_MESSAGES[404])
+    return await on_http(request, error)
+
+
+def is_page(request: Request) -> bool:
+    """Asked for by a browser's address bar, not by a program."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PROGRAMS)
 
 
 class PageRoute(APIRoute):

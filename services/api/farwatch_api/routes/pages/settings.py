@@ -1,11 +1,13 @@
 """Settings: channels, regions, maintenance, tokens, the account."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from farwatch_api.deps import Dependencies, Deps, Requester
+from farwatch_api.envelope import timestamp
 from farwatch_api.params import Id
 from farwatch_api.presentation.fields import channel_fields
 from farwatch_api.queries.monitors import all_tags
@@ -15,6 +17,9 @@ from farwatch_api.routes.channels import read as read_channel
 from farwatch_api.routes.maintenance import describe as describe_window
 from farwatch_api.routes.pages.rendering import PageRoute, render_page
 from farwatch_events.channels import CHANNEL_TYPES, DEFAULT_MOMENTS, MOMENTS
+
+GONE_AFTER = timedelta(seconds=15)
+"""A prober says something every 2 s; the list still names one that left within the hour."""
 
 router = APIRouter(prefix="/settings", include_in_schema=False, route_class=PageRoute)
 
@@ -70,6 +75,9 @@ async def render_channel(request: Request, deps: Deps, channel: dict[str, Any]) 
 async def regions_page(request: Request, deps: Dependencies) -> Response:
     async with deps.read() as connection:
         regions = await list_regions(connection)
+    since = timestamp(deps.now() - GONE_AFTER)
+    for prober in (prober for region in regions for prober in region["probers"]):
+        prober["gone"] = prober["last_seen_at"] < since
     return await render_page(request, deps, "settings/regions.html", regions=regions)
 
 

@@ -1,7 +1,7 @@
 // <button data-action="POST /api/…" data-then="reload|refresh|/path" data-confirm="Sure?">, and what shows and hides.
 
 import { call } from "./http.js";
-import { toast } from "./toast.js";
+import { toast, toastLater } from "./toast.js";
 
 function confirmed(button) {
   const dialog = document.getElementById("confirm");
@@ -13,11 +13,12 @@ function confirmed(button) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
-export function proceed(then, data) {
-  if (!then) return;
-  if (then === "reload") location.reload();
-  else if (then === "refresh") document.body.dispatchEvent(new CustomEvent("farwatch:changed"));
-  else location.assign(then.replace("{id}", data?.id ?? ""));
+export function proceed(then, data, message) {
+  if (!then || then === "refresh") toast(message);
+  else toastLater(message);
+  if (then === "refresh") document.body.dispatchEvent(new CustomEvent("farwatch:changed"));
+  else if (then === "reload") location.reload();
+  else if (then) location.assign(then.replace("{id}", data?.id ?? ""));
 }
 
 async function act(button) {
@@ -30,8 +31,7 @@ async function act(button) {
     toast(answer.message, true);
     return;
   }
-  toast(answer.message);
-  proceed(button.dataset.then, answer.data);
+  proceed(button.dataset.then, answer.data, answer.message);
 }
 
 function show(panel, opener, visible) {

@@ -7,7 +7,8 @@ function describe(result) {
   const waterfall = make("fw-waterfall", { class: "waterfall", "data-phases": JSON.stringify(result.phases ?? {}), "data-total": result.latency_ms ?? "" });
   const facts = [result.status_code && `Status ${result.status_code}`, result.address, result.attempts > 1 && `${result.attempts} tries`].filter(Boolean);
   const head = make("div", { class: "region-result-head" }, badge(result.outcome, stateWord(result.outcome)), make("b", {}, result.region), make("span", {}, latencyWords(result.latency_ms)), make("span", { class: "muted small" }, facts.join(" · ")));
-  return make("div", { class: "region-result" }, head, result.error ? make("p", {}, result.error) : null, waterfall);
+  const why = result.error ?? (result.reasons ?? []).join("; ");
+  return make("div", { class: "region-result" }, head, why ? make("p", {}, why) : null, waterfall);
 }
 
 async function check(button) {

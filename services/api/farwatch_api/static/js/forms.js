@@ -116,8 +116,7 @@ async function send(form) {
   form.dataset.changed = "";
   if (form.dataset.reveals) reveal(document.getElementById(form.dataset.reveals), answer.data.token);
   if (form.dataset.then === "refresh" || form.dataset.reveals) form.reset();
-  toast(answer.message);
-  proceed(form.dataset.then, answer.data);
+  proceed(form.dataset.then, answer.data, answer.message);
 }
 
 function reveal(panel, token) {

@@ -1,5 +1,7 @@
 import { make } from "./dom.js";
 
+const KEPT = "farwatch-toast";
+
 export function toast(message, isError = false) {
   const place = document.getElementById("toasts");
   if (!place || !message) return;
@@ -7,3 +9,12 @@ export function toast(message, isError = false) {
   place.append(element);
   setTimeout(() => element.remove(), isError ? 8000 : 4000);
 }
+
+/** For words about something whose page is being left: the next page says them. */
+export function toastLater(message) {
+  if (message) sessionStorage.setItem(KEPT, message);
+}
+
+const kept = sessionStorage.getItem(KEPT);
+sessionStorage.removeItem(KEPT);
+toast(kept);
