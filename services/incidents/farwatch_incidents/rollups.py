@@ -4,7 +4,7 @@ Everything is computed again from its source and replaced, never added to: a cra
 costs one more computation and nothing else. Statements take a few hundred monitors each, so that nobody waits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from farwatch_events.histogram import BOUNDS_MS
 from farwatch_incidents.history import DAY_MS, HOUR_MS, moment
@@ -21,12 +21,17 @@ _CLOCK = "select now_ms from health.shards where shard = '0'"
 _WATERMARK = "select min(watermark_ms) from health.regions where state = 'live' and region <> 'push'"
 _IDS = "select monitor_id from health.verdicts order by monitor_id"
 
-_PENDING = "select at from health.rollup_progress where period = $1 and dirty order by at limit 100"
+# Hours whose results are gone are no longer asked for, or a hundred of them would stand in everybody's way.
+_PENDING = """
+    select at from health.rollup_progress where period = $1 and (dirty or rolled_at is null) and at >= $2
+    order by at limit 100
+"""
 _ROLLED = "select at from health.rollup_progress where period = 'hour' and rolled_at is not null and at >= $1"
-# Clean before it is computed: a late result that comes meanwhile makes it dirty again.
+# Clean before it is computed: a late result that comes meanwhile makes it dirty again. And not rolled up until it is:
+# whoever is killed in between leaves it to be done.
 _CLEAN = """
     insert into health.rollup_progress (period, at, dirty) values ($1, $2, false)
-    on conflict (period, at) do update set dirty = false
+    on conflict (period, at) do update set dirty = false, rolled_at = null
 """
 _DONE = "update health.rollup_progress set rolled_at = now() where period = $1 and at = $2"
 _MARK_DAY = """
@@ -144,8 +149,11 @@ def closed_until(now_ms: int, watermark_ms: int | None) -> int:
     return reached_ms // HOUR_MS * HOUR_MS
 
 
-async def roll_up(db: Database) -> int:
-    """Rolls up every hour that closed or went dirty, and the days they lie in; returns how many hours that were."""
+async def roll_up(db: Database, progress: Callable[[], None] = lambda: None) -> int:
+    """Rolls up every hour that closed or went dirty, and the days they lie in; returns how many hours that were.
+
+    `progress` is called after each.
+    """
     async with db.connection() as connection:
         now_ms = int(await connection.fetchval(_CLOCK) or 0)
         until_ms = closed_until(now_ms, await connection.fetchval(_WATERMARK))
@@ -153,26 +161,29 @@ async def roll_up(db: Database) -> int:
         ids = [row["monitor_id"] for row in await connection.fetch(_IDS)]
     for hour_ms in hours:
         await _roll_hour(db, hour_ms, ids)
+        progress()
     async with db.connection() as connection:
-        days = [ms_of(row["at"]) for row in await connection.fetch(_PENDING, "day")]
+        days = [ms_of(row["at"]) for row in await connection.fetch(_PENDING, "day", moment(0))]
     for day_ms in days:
         await _roll_day(db, day_ms, ids)
+        progress()
     return len(hours)
 
 
 async def _hours_to_do(connection: Connection, until_ms: int) -> list[int]:
     """In the order of time: dirty ones, and those never done since the oldest result that is kept."""
-    dirty = {ms_of(row["at"]) for row in await connection.fetch(_PENDING, "hour")}
     days = await present_days(connection)
     if not days:
         return []
     first_ms = min(days) * DAY_MS
+    dirty = {ms_of(row["at"]) for row in await connection.fetch(_PENDING, "hour", moment(first_ms))}
     rolled = {ms_of(row["at"]) for row in await connection.fetch(_ROLLED, moment(first_ms))}
     never = set(range(first_ms, until_ms, HOUR_MS)) - rolled
     return sorted(hour for hour in dirty | never if first_ms <= hour < until_ms)
 
 
-def _portions(ids: list[int]) -> Iterable[list[int]]:
+def portions(ids: list[int]) -> Iterable[list[int]]:
+    """As many monitors as one statement takes on."""
     return (ids[start : start + MONITORS_A_STATEMENT] for start in range(0, len(ids), MONITORS_A_STATEMENT))
 
 
@@ -181,7 +192,7 @@ async def _roll_hour(db: Database, hour_ms: int, ids: list[int]) -> None:
     async with db.connection() as connection:
         await connection.execute(_CLEAN, "hour", start)
         has_results = await connection.fetchval(_HAS_RESULTS, start, end)
-    for portion in _portions(ids):
+    for portion in portions(ids):
         async with db.connection() as connection:
             if has_results:
                 await connection.execute(_ROLL_HOUR, start, end, portion, start, list(BOUNDS_MS))
@@ -220,7 +231,7 @@ async def _roll_day(db: Database, day_ms: int, ids: list[int]) -> None:
     start, end = moment(day_ms), moment(day_ms + DAY_MS)
     async with db.connection() as connection:
         await connection.execute(_CLEAN, "day", start)
-    for portion in _portions(ids):
+    for portion in portions(ids):
         async with db.connection() as connection:
             await connection.execute(_ROLL_DAY, start, end, portion, start)
             await connection.execute(_UPTIME_DAYS, start, end, portion, start)

@@ -1,13 +1,26 @@
 """Rollups, uptime and retention on a real PostgreSQL."""
 
+import asyncio
+import contextlib
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import asyncpg
+import pytest
 
 from farwatch_events.histogram import count, merge, percentile
 from farwatch_incidents.changes import HISTORY_COLUMNS
 from farwatch_incidents.history import DAY_MS, HOUR_MS, history_row, moment
-from farwatch_incidents.partitions import day_of, ensure_days, present_days
-from farwatch_incidents.retention import Keep, retain
+from farwatch_incidents.partitions import (
+    day_of,
+    drop_day,
+    ensure_days,
+    partition_name,
+    present_days,
+    stored_days,
+)
+from farwatch_incidents.retention import Keep, drop_old_days, retain
 from farwatch_incidents.rollups import roll_up
 from farwatch_store import Database
 from tests.integration.incidents.conftest import down, up
@@ -121,7 +134,13 @@ async def test_what_is_too_old_goes(database: Database) -> None:
     await prepare(database, 1)
     async with database.connection() as connection:
         await ensure_days(connection, range(DAY - 10, DAY + 2))
-    for days in (0, 89, 91, 399, 401):
+    await database.pool.execute("insert into config.monitors (name, type, spec) values ('m', 'http', '{}')")
+    for prober, days in (("old", 8), ("new", 6)):
+        seen = moment(now_ms - days * DAY_MS)
+        await database.pool.execute(
+            "insert into health.probers (region, prober, last_seen_at) values ('eu', $1, $2)", prober, seen
+        )
+    for days in (0, 89, 91, 399, 401, 402):
         at = datetime.fromtimestamp(now_ms / 1000, UTC) - timedelta(days=days)
         for table in ("rollup_hours", "rollup_days"):
             await database.pool.execute(
@@ -133,4 +152,88 @@ async def test_what_is_too_old_goes(database: Database) -> None:
         assert await present_days(connection) == set(range(DAY - 7, DAY + 2))
     assert await database.pool.fetchval("select count(*) from health.rollup_hours") == 2
     assert await database.pool.fetchval("select count(*) from health.rollup_days") == 4
-    assert await database.pool.fetchval("select count(*) from health.verdict_changes") == 5
+    assert await database.pool.fetchval("select count(*) from health.verdict_changes") == 5  # 401 was in force
+    assert await database.pool.fetchval("select array_agg(prober) from health.probers") == ["new"]
+
+
+async def test_a_day_half_taken_away_is_taken_away_by_whoever_comes_next(database: Database) -> None:
+    async with database.connection() as connection:
+        await ensure_days(connection, range(DAY - 9, DAY + 1))
+        await connection.execute(
+            f"alter table health.check_results detach partition health.{partition_name(DAY - 9)} concurrently"
+        )
+    reader = await database.connect_alone()
+    transaction = reader.transaction()
+    await transaction.start()
+    await reader.execute("select count(*) from health.check_results")
+    async with database.connection() as connection:
+        await connection.execute("set statement_timeout = '300ms'")
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await drop_day(connection, DAY - 8, "attached")
+        await connection.execute("reset statement_timeout")
+        assert (await stored_days(connection))[DAY - 8] == "pending"
+        assert (await stored_days(connection))[DAY - 9] == "apart"
+    await transaction.rollback()
+    await reader.close()
+    assert await drop_old_days(database, DAY - 7) == 2
+    async with database.connection() as connection:
+        assert set(await stored_days(connection)) == set(range(DAY - 7, DAY + 1))
+
+
+async def test_nobody_waits_while_a_day_is_taken_away_behind_a_reader(database: Database) -> None:
+    """Dropping a partition outright asks for the whole table alone, and every writer queues up behind that."""
+    async with database.connection() as connection:
+        await ensure_days(connection, (DAY - 9, DAY))
+    reader = await database.connect_alone()
+    transaction = reader.transaction()
+    await transaction.start()
+    await reader.execute("select count(*) from health.check_results")
+    dropping = asyncio.create_task(drop_old_days(database, DAY - 7))
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+    for number in range(5):
+        await store(database, up(1, HOUR + number))
+    assert time.monotonic() - began < 1
+    assert not dropping.done()
+    await transaction.rollback()
+    await reader.close()
+    assert await dropping == 1
+
+
+async def test_old_dirty_hours_do_not_stand_in_the_way(database: Database) -> None:
+    await prepare(database, 1)
+    await store(database, up(1, HOUR))
+    await roll_up(database)
+    await database.pool.execute(
+        "insert into health.rollup_progress (period, at, dirty)"
+        " select 'hour', $1::timestamptz - make_interval(hours => n), true from generate_series(100, 300) n",
+        moment(HOUR),
+    )
+    await store(database, up(1, HOUR + 1000))
+    await database.pool.execute(
+        "update health.rollup_progress set dirty = true where period = 'hour' and at = $1", moment(HOUR)
+    )
+    assert await roll_up(database) == 1
+
+
+async def test_rollups_killed_anywhere_end_as_if_they_had_not_been(database: Database) -> None:
+    await prepare(database, *range(1, 700))
+    await store(database, *(up(monitor, HOUR + n * HOUR_MS) for monitor in range(1, 700) for n in (0, 1)))
+    for patience in (0.02, 0.05, 0.1, 0.2, 0.4):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(roll_up(database), patience)
+    await roll_up(database)
+    hours = "select count(*) as n, count(distinct monitor_id) as monitors, sum(up) as up from health.rollup_{}"
+    assert await only(database, hours.format("hours")) == {"n": 1398, "monitors": 699, "up": 1398}
+    assert await only(database, hours.format("days")) == {"n": 699, "monitors": 699, "up": 1398}
+    # Once more, now that everything has been rolled up before.
+    await store(database, *(up(monitor, HOUR + 1000) for monitor in range(1, 700)))
+    await database.pool.execute(
+        "update health.rollup_progress set dirty = true where period = 'hour' and at = $1", moment(HOUR)
+    )
+    for patience in (0.02, 0.05, 0.1, 0.2, 0.4):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(roll_up(database), patience)
+    await roll_up(database)
+    assert (await only(database, hours.format("hours")))["up"] == 1398 + 699
+    assert (await only(database, hours.format("days")))["up"] == 1398 + 699
