@@ -1,15 +1,17 @@
 """One HTTP request or TLS handshake by libcurl, to addresses that were chosen and vetted before."""
 
+import asyncio
 import calendar
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pycurl
 
 from farwatch_prober import classify
+from farwatch_prober.multi import Multi
 from farwatch_prober.outcome import endpoint
 
 BODY_MAX_BYTES = 1024 * 1024
@@ -23,6 +25,7 @@ class CurlRequest:
     """`addresses` are dialled in their order, IPv6 given a head start; nothing is resolved by libcurl.
 
     `handshake_only` ends after the TLS handshake. `keep_bytes` of the body are kept, the rest is counted.
+    `options` are libcurl's own, set last; a request with some costs a little more.
     """
 
     url: str
@@ -37,6 +40,7 @@ class CurlRequest:
     is_tls: bool = False
     keep_bytes: int = BODY_MAX_BYTES
     handshake_only: bool = False
+    options: tuple[tuple[int, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +71,34 @@ class Transfer:
     resolved_seconds: float = 0.0
 
 
-class _Body:
-    """Takes the body, keeps its beginning, and stops the transfer at the limit."""
+Shape = tuple[bool, bool, bool, bool, str]
 
-    __slots__ = ("chunks", "keep", "size")
 
-    def __init__(self, keep: int) -> None:
+class _Slot:
+    """An easy handle and where it puts what it reads. Set up for `shape`, it does not have to be again."""
+
+    __slots__ = ("alias", "chunks", "handle", "headers", "keep", "shape", "size")
+
+    def __init__(self, number: int) -> None:
+        self.handle = pycurl.Curl()
+        self.alias = f"check-{number}.invalid"
+        self.shape: Shape | None = None
+        self.headers: list[bytes] = []
         self.chunks: list[bytes] = []
-        self.keep = keep
+        self.keep = 0
         self.size = 0
 
     def write(self, chunk: bytes) -> int | None:
+        """Takes a piece of the body, keeps the beginning, and stops the transfer at the limit."""
         if self.size < self.keep:
             self.chunks.append(chunk[: self.keep - self.size])
         self.size += len(chunk)
         return None if self.size <= BODY_MAX_BYTES else 0
+
+    def empty(self, keep: int) -> None:
+        self.headers.clear()
+        self.chunks.clear()
+        self.keep, self.size = keep, 0
 
     @property
     def is_cut(self) -> bool:
@@ -92,46 +109,69 @@ class CurlEngine:
     """One long-lived multi handle: a new one for each check would read the authorities each time."""
 
     def __init__(self, authorities: Path | None, source_address: str | None = None) -> None:
-        self._multi = pycurl.AsyncCurlMulti()
+        self._multi: Multi | None = None
         self._authorities = str(authorities) if authorities else None
         self._source_address = source_address
-        self._spare: list[tuple[pycurl.Curl, str]] = []
+        self._spare: dict[Shape | None, list[_Slot]] = {}
+        self._spares = 0
         self._numbers = count(1)
         self.in_flight = 0
 
     async def perform(self, request: CurlRequest) -> Transfer:
-        handle, alias = self._spare.pop() if self._spare else (pycurl.Curl(), f"check-{next(self._numbers)}.invalid")
-        headers: list[bytes] = []
-        body = _Body(request.keep_bytes)
+        if self._multi is None:
+            self._multi = Multi()
+        shape = _shape(request)
+        slot = self._take(shape)
+        slot.empty(request.keep_bytes)
         self.in_flight += 1
-        code, message = classify.OK, ""
         try:
-            self._prepare(handle, alias, request, headers.append, body.write)
-            await self._multi.add_handle(handle)  # cancelled, the multi lets go of it, and it is not used again
+            self._prepare(slot, shape, request)
+            code, message = await self._multi.run(slot.handle)
         except pycurl.error as error:
             code, message = error.args if len(error.args) == 2 else (2, str(error))
+        except asyncio.CancelledError:
+            slot.handle.close()
+            raise
         finally:
             self.in_flight -= 1
-        transfer = _read(handle, request, code, message, headers, body)
-        self._give_back(handle, alias)
+        transfer = _read(slot, request, code, message)
+        self._give_back(slot)
         return transfer
 
-    def _prepare(
-        self,
-        handle: pycurl.Curl,
-        alias: str,
-        request: CurlRequest,
-        on_header: Callable[[bytes], None],
-        on_body: Callable[[bytes], int | None],
-    ) -> None:
+    def _take(self, shape: Shape | None) -> _Slot:
+        fitting = self._spare.get(shape)
+        if not fitting and self._spares >= SPARE_HANDLES:
+            fitting = next(filter(None, self._spare.values()))
+        if not fitting:
+            return _Slot(next(self._numbers))
+        self._spares -= 1
+        return fitting.pop()
+
+    def _give_back(self, slot: _Slot) -> None:
+        if self._spares < SPARE_HANDLES:
+            self._spare.setdefault(slot.shape, []).append(slot)
+            self._spares += 1
+        else:
+            slot.handle.close()
+
+    def _prepare(self, slot: _Slot, shape: Shape | None, request: CurlRequest) -> None:
+        handle = slot.handle
+        if shape is None or shape != slot.shape:
+            slot.shape = None  # half set up, should this fail
+            self._set_up(slot, request)
+            slot.shape = shape
+        handle.setopt(pycurl.URL, request.url)
+        handle.setopt(pycurl.TIMEOUT_MS, max(1, int(request.timeout_seconds * 1000)))
+        _pin(handle, slot.alias, request)
+
+    def _set_up(self, slot: _Slot, request: CurlRequest) -> None:
+        """Everything that requests of one shape have in common."""
+        handle = slot.handle
         handle.reset()
         for option, value in _FIXED:
             handle.setopt(option, value)
-        handle.setopt(pycurl.URL, request.url)
-        handle.setopt(pycurl.TIMEOUT_MS, max(1, int(request.timeout_seconds * 1000)))
-        handle.setopt(pycurl.HEADERFUNCTION, on_header)
-        handle.setopt(pycurl.WRITEFUNCTION, on_body)
-        self._pin(handle, alias, request)
+        handle.setopt(pycurl.HEADERFUNCTION, slot.headers.append)
+        handle.setopt(pycurl.WRITEFUNCTION, slot.write)
         if request.is_tls:
             self._prepare_tls(handle, request)
         if self._source_address:
@@ -140,18 +180,8 @@ class CurlEngine:
             handle.setopt(pycurl.CONNECT_ONLY, 1)
         else:
             _prepare_method(handle, request)
-
-    def _pin(self, handle: pycurl.Curl, alias: str, request: CurlRequest) -> None:
-        """Whatever host libcurl reads in the URL, it connects to these addresses and no other.
-
-        Several go through a name of this handle's own, so that libcurl tries them in turn (RFC 8305) and
-        checks that run at the same time cannot change each other's addresses in its shared cache.
-        """
-        if len(request.addresses) == 1:
-            handle.setopt(pycurl.CONNECT_TO, [f"::{endpoint(request.addresses[0], request.port)}"])
-            return
-        handle.setopt(pycurl.CONNECT_TO, [f"::{alias}:{request.port}"])
-        handle.setopt(pycurl.RESOLVE, [f"{alias}:{request.port}:{','.join(request.addresses)}"])
+        for option, extra in request.options:
+            handle.setopt(option, extra)
 
     def _prepare_tls(self, handle: pycurl.Curl, request: CurlRequest) -> None:
         handle.setopt(pycurl.SSL_SESSIONID_CACHE, 0)
@@ -162,17 +192,35 @@ class CurlEngine:
             handle.setopt(pycurl.SSL_VERIFYPEER, 0)
             handle.setopt(pycurl.SSL_VERIFYHOST, 0)
 
-    def _give_back(self, handle: pycurl.Curl, alias: str) -> None:
-        if len(self._spare) < SPARE_HANDLES:
-            self._spare.append((handle, alias))
-        else:
-            handle.close()
-
     async def close(self) -> None:
-        await self._multi.aclose()
-        for handle, _ in self._spare:
-            handle.close()
+        if self._multi is not None:
+            await self._multi.close()
+        for slots in self._spare.values():
+            for slot in slots:
+                slot.handle.close()
         self._spare.clear()
+        self._spares = 0
+
+
+def _shape(request: CurlRequest) -> Shape | None:
+    """Requests of equal shape differ in URL, time and addresses only; None for one that is set up on its own."""
+    if request.headers or request.body is not None or request.options:
+        return None
+    several = len(request.addresses) > 1
+    return (request.is_tls, request.verify_tls, request.handshake_only, several, request.method)
+
+
+def _pin(handle: pycurl.Curl, alias: str, request: CurlRequest) -> None:
+    """Whatever host libcurl reads in the URL, it connects to these addresses and no other.
+
+    Several go through a name of this handle's own, so that libcurl tries them in turn (RFC 8305) and
+    checks that run at the same time cannot change each other's addresses in its shared cache.
+    """
+    if len(request.addresses) == 1:
+        handle.setopt(pycurl.CONNECT_TO, [f"::{endpoint(request.addresses[0], request.port)}"])
+        return
+    handle.setopt(pycurl.CONNECT_TO, [f"::{alias}:{request.port}"])
+    handle.setopt(pycurl.RESOLVE, [f"{alias}:{request.port}:{','.join(request.addresses)}"])
 
 
 _FIXED: tuple[tuple[int, int | str], ...] = (
@@ -200,27 +248,25 @@ def _prepare_method(handle: pycurl.Curl, request: CurlRequest) -> None:
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
 
 
-def _read(
-    handle: pycurl.Curl, request: CurlRequest, code: int, message: str, headers: list[bytes], body: _Body
-) -> Transfer:
-    info = handle.getinfo
-    if code == classify.WRITE_ERROR and body.is_cut:
+def _read(slot: _Slot, request: CurlRequest, code: int, message: str) -> Transfer:
+    info = slot.handle.getinfo
+    if code == classify.WRITE_ERROR and slot.is_cut:
         code = classify.OK
     return Transfer(
         code=code,
         message=message,
         os_errno=info(pycurl.OS_ERRNO) if code else 0,
         status=info(pycurl.RESPONSE_CODE),
-        headers=headers,
-        body=b"".join(body.chunks),
-        complete=not body.is_cut,
+        headers=slot.headers.copy(),
+        body=b"".join(slot.chunks),
+        complete=not slot.is_cut,
         address=info(pycurl.PRIMARY_IP),
         connect_seconds=info(pycurl.CONNECT_TIME),
         tls_seconds=info(pycurl.APPCONNECT_TIME) if request.is_tls else 0.0,
         request_seconds=info(pycurl.PRETRANSFER_TIME),
         first_byte_seconds=info(pycurl.STARTTRANSFER_TIME),
         total_seconds=info(pycurl.TOTAL_TIME),
-        certificate=_certificate(handle) if request.is_tls else None,
+        certificate=_certificate(slot.handle) if request.is_tls else None,
         resolved_seconds=info(pycurl.NAMELOOKUP_TIME),
     )
 
