@@ -85,7 +85,7 @@ def _explain_one(error: Mapping[str, Any], known: Sequence[str]) -> Problem:
 def field_path(location: Sequence[Any]) -> str:
     """("body", "http", "headers", "X") -> "headers.X": where people wrote it, not how we model it."""
     parts = [str(part) for part in location if part != "[key]"]
-    if parts and parts[0] in _WHERE:
+    if len(parts) > 1 and parts[0] in _WHERE:  # alone it is a field of that name
         parts = parts[1:]
     if parts and parts[0] in MONITOR_TYPES:
         parts = parts[1:]

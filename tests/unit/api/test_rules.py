@@ -92,6 +92,7 @@ class TestProblems:
             (("body", "http", "headers", "X-Api-Key"), "headers.X-Api-Key"),
             (("headers", "X A", "[key]"), "headers.X A"),
             (("query", "limit"), "limit"),
+            (("body",), "body"),
             ((), ""),
         ],
     )

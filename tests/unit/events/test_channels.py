@@ -224,9 +224,7 @@ def test_empty_fields_of_a_form_mean_not_set() -> None:
 
 
 def test_an_unknown_type_names_those_that_exist() -> None:
-    with pytest.raises(
-        UnknownChannelType, match="discord, slack, teams, .*, apprise"
-    ):
+    with pytest.raises(UnknownChannelType, match=r"discord, slack, teams, .*, apprise"):
         parse_channel("pigeon", {})
 
 

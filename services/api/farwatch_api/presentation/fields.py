@@ -11,7 +11,7 @@ _WORDS = {"starttls": "STARTTLS", "tls": "TLS", "none": "None"}
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """`kind` says how the page's script reads it back: text, number, pairs or choice."""
+    """`kind` says how the page's script reads it back: text, number, pairs or choice. `multiline` asks for an area."""
 
     name: str
     title: str
@@ -21,6 +21,7 @@ class FormField:
     required: bool
     secret: bool
     choices: list[tuple[str, str]]
+    multiline: bool = False
 
 
 def channel_fields(channel_type: str, config: Mapping[str, Any]) -> list[FormField]:
@@ -48,8 +49,13 @@ def _field(name: str, field: Mapping[str, Any], value: Any, *, required: bool) -
         required=required,
         secret=bool(field.get("secret")),
         choices=choices,
+        multiline=bool(field.get("multiline")),
     )
 
 
 def _kind(field: Mapping[str, Any]) -> str:
-    return {"integer": "number", "number": "number", "object": "pairs"}.get(str(field.get("type")), "text")
+    """A field that may be left out has its type, or null, in anyOf; one that takes text in any form is text."""
+    types = {str(each.get("type")) for each in field.get("anyOf", [field])} - {"null"}
+    if types <= {"integer", "number"}:
+        return "number"
+    return "pairs" if types == {"object"} else "text"

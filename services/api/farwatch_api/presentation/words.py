@@ -23,7 +23,17 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "tls": "TLS certificate",
     "push": "Push",
 }
-CHANNEL_WORDS: Final[dict[str, str]] = {"discord": "Discord", "slack": "Slack", "email": "E-mail", "webhook": "Webhook"}
+CHANNEL_WORDS: Final[dict[str, str]] = {
+    "discord": "Discord",
+    "slack": "Slack",
+    "teams": "Microsoft Teams",
+    "telegram": "Telegram",
+    "email": "E-mail",
+    "ntfy": "ntfy",
+    "pagerduty": "PagerDuty",
+    "webhook": "Webhook",
+    "apprise": "Apprise",
+}
 DASH: Final = "–"
 
 
