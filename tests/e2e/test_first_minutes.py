@@ -11,7 +11,7 @@ from tests.e2e.conftest import DESK, EMAIL, PASSWORD, FirstVisit, watched
 from tests.e2e.target import Target
 from tests.support.up import Up
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]  # the first test waits for a whole Farwatch to start
 
 
 def test_set_up_makes_the_administrator_and_leads_to_the_box(up: Up, first_visit: FirstVisit) -> None:

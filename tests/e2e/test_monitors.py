@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.target import Target
 from tests.support.up import Up
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]  # the first test waits for a whole Farwatch to start
 
 
 @pytest.fixture
