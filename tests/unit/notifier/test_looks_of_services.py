@@ -14,7 +14,7 @@ from farwatch_events.channels import NtfyConfig, PagerDutyConfig, TelegramConfig
 from farwatch_events.placeholders import PLACEHOLDERS
 from farwatch_notifier.channels import ntfy, pagerduty, teams, telegram, webhook
 from farwatch_notifier.channels.parts import plain_text
-from farwatch_notifier.message import Alert, sample_alert
+from farwatch_notifier.message import Alert, Member, build_group, sample_alert
 from farwatch_notifier.outbound import HttpAnswer
 from farwatch_notifier.outcome import DeliveryError, Sent
 from farwatch_notifier.text import cut_bytes
@@ -168,7 +168,7 @@ def test_ntfy_stays_a_message_and_plain_text(text: str) -> None:
     assert len(body["message"].encode()) <= 4096
     assert len(body["title"].encode()) <= 250
     assert size(body) <= 8192
-    assert set(body) == {"topic", "title", "message", "priority", "tags", "click"}
+    assert set(body) == {"topic", "title", "message", "priority", "tags", "click", "actions"}
     assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", body["title"] + body["message"])
 
 
@@ -194,7 +194,7 @@ def test_ntfy_signs_in_by_token_or_by_name_or_not_at_all() -> None:
 
 @pytest.mark.parametrize("text", WIDEST)
 def test_pagerduty_events_are_within_limits(text: str) -> None:
-    event = pagerduty.render(PAGERDUTY, hostile_alert(text), KEY)
+    (event,) = pagerduty.render(PAGERDUTY, hostile_alert(text), KEY)
     assert 0 < len(event["payload"]["summary"]) <= 1024
     assert len(event["payload"]["source"]) > 0
     assert len(event["dedup_key"]) <= 255
@@ -203,7 +203,7 @@ def test_pagerduty_events_are_within_limits(text: str) -> None:
 
 
 def test_pagerduty_triggers_and_resolves_one_alert_an_incident() -> None:
-    down, up = (pagerduty.render(PAGERDUTY, alert, KEY) for alert in (plain_alert(), recovery()))
+    (down,), (up,) = (pagerduty.render(PAGERDUTY, alert, KEY) for alert in (plain_alert(), recovery()))
     assert (down["event_action"], up["event_action"]) == ("trigger", "resolve")
     assert down["dedup_key"] == up["dedup_key"] == "farwatch:incident-3"
     assert down["payload"]["severity"] == "critical"
@@ -212,7 +212,8 @@ def test_pagerduty_triggers_and_resolves_one_alert_an_incident() -> None:
     assert down["payload"]["custom_details"]["Why"] == "2 of 2 regions say down"
     assert down["links"] == [{"href": "https://watch.example/incidents/3", "text": "Open incident 3"}]
     assert set(up) == {"routing_key", "event_action", "dedup_key"}
-    assert pagerduty.render(PAGERDUTY, plain_alert(severity="degraded"), KEY)["payload"]["severity"] == "warning"
+    (degraded,) = pagerduty.render(PAGERDUTY, plain_alert(severity="degraded"), KEY)
+    assert degraded["payload"]["severity"] == "warning"
 
 
 @pytest.mark.parametrize(
@@ -226,8 +227,53 @@ def test_pagerduty_triggers_and_resolves_one_alert_an_incident() -> None:
     ],
 )
 def test_pagerduty_knows_what_ends_what(kind: str, action: str, key: str) -> None:
-    event = pagerduty.render(PAGERDUTY, plain_alert().model_copy(update={"kind": kind}), KEY)
+    (event,) = pagerduty.render(PAGERDUTY, plain_alert().model_copy(update={"kind": kind}), KEY)
     assert (event["event_action"], event["dedup_key"]) == (action, key)
+
+
+def group(kind: Any, count: int = 40, name: str = "Shop") -> Alert:
+    members = [
+        Member(name=f"{name} {number}", moment="down", monitor_id=number, incident_id=number, since_ms=NOW_MS)
+        for number in range(1, count + 1)
+    ]
+    return build_group(kind, "Web, tag shop", "group-1/tag/shop", members, NOW_MS, PUBLIC)
+
+
+def test_pagerduty_alerts_of_a_group_end_one_by_one() -> None:
+    down = pagerduty.render(PAGERDUTY, group("group_down"), KEY)
+    assert [event["dedup_key"] for event in down] == [f"farwatch:incident-{number}" for number in range(1, 41)]
+    assert down[6]["payload"]["summary"] == "Shop 7 is down"
+    assert down[6]["payload"]["custom_details"]["Why"] == "40 monitors have trouble: Web, tag shop"
+    up = pagerduty.render(PAGERDUTY, group("group_up"), KEY)
+    assert {event["event_action"] for event in up} == {"resolve"}
+    assert [event["dedup_key"] for event in up] == [event["dedup_key"] for event in down]
+    assert "group_behind" in pagerduty.CHANGES
+
+
+@pytest.mark.parametrize("name", ["Shop", "👩<&@" * 40])
+def test_groups_of_a_thousand_fit_everywhere(name: str) -> None:
+    alert = group("group_down", 1000, name)
+    assert size(teams.render(alert)) <= teams.MESSAGE_MAX_BYTES
+    text = telegram.render(TELEGRAM, alert)["text"]
+    assert telegram.units(text) <= telegram.MESSAGE_LIMIT
+    assert 'href="https://watch.example/incidents?state=open,acknowledged"' in text
+    assert "1000 monitors have trouble" in text
+    assert len(ntfy.render(NTFY, alert)["message"].encode()) <= 4096
+    assert len(pagerduty.render(PAGERDUTY, alert, KEY)) == 100
+
+
+def test_links_to_acknowledge_and_silence_are_shown_where_links_are() -> None:
+    links = {"acknowledge_link": f"{PUBLIC}/act/a?k=1&x=2", "silence_link": f"{PUBLIC}/act/s"}
+    alert = plain_alert().model_copy(update=links)
+    words = [each["title"] for each in teams.render(alert)["attachments"][0]["content"]["actions"]]
+    assert words == ["Open incident 3", "Acknowledge", "Silence"]
+    assert f'<a href="{PUBLIC}/act/a?k=1&amp;x=2">Acknowledge</a>' in telegram.render(TELEGRAM, alert)["text"]
+    body = ntfy.render(NTFY, alert)
+    assert body["click"] == f"{PUBLIC}/incidents/3"
+    assert [action["url"] for action in body["actions"]] == list(links.values())
+    assert f"Acknowledge: {PUBLIC}/act/a?k=1&x=2" in plain_text(alert)
+    (event,) = pagerduty.render(PAGERDUTY, alert, KEY)
+    assert [link["text"] for link in event["links"]] == words
 
 
 def test_pagerduty_acknowledges() -> None:
@@ -301,6 +347,7 @@ def test_the_sample_looks_right_everywhere(alert: Alert) -> None:
     assert "🔵 Test message from Farwatch" in all_texts(teams.render(alert))
     assert telegram.render(TELEGRAM, alert)["text"].startswith("<b>🔵 Test message")
     assert ntfy.render(NTFY, alert)["title"] == "Test message from Farwatch"
-    event = pagerduty.render(PAGERDUTY, alert, KEY)
-    assert (event["event_action"], event["payload"]["severity"]) == ("trigger", "info")
-    assert event["dedup_key"] == f"farwatch:{KEY}"
+    opened, ended = pagerduty.render(PAGERDUTY, alert, KEY)
+    assert (opened["event_action"], opened["payload"]["severity"]) == ("trigger", "info")
+    assert ended == {"routing_key": "k" * 32, "event_action": "resolve", "dedup_key": f"farwatch:{KEY}"}
+    assert opened["dedup_key"] == ended["dedup_key"]

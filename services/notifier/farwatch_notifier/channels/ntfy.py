@@ -32,7 +32,11 @@ def render(config: NtfyConfig, alert: Alert) -> dict[str, Any]:
         "tags": [TAGS[alert.tone], "farwatch"],
     }
     found = links(alert)
-    return body | {"click": found[0][1]} if found else body
+    if found:
+        body["click"] = found[0][1]
+        # Buttons open the page that asks to confirm; ntfy has room for three.
+        body["actions"] = [{"action": "view", "label": words, "url": address} for words, address in found[1:4]]
+    return body
 
 
 def authorization(config: NtfyConfig) -> dict[str, str]:

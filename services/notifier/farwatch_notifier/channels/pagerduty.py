@@ -1,7 +1,8 @@
 """PagerDuty: Events API v2. One alert an incident, by its key: triggered, acknowledged, resolved.
 
-Unconfirmed failures become change events, which are shown beside the service and call nobody: nothing would resolve an
-alert about them when the incident comes. A test is an alert of severity info that is resolved at once.
+Unconfirmed failures, and monitors behind one that is down, become change events, which are shown beside the service and
+call nobody: nothing would resolve alerts about them. A message about a group is an alert for each of its incidents,
+for they end one by one. A test is an alert of severity info that is resolved at once.
 """
 
 import json
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 from farwatch_events.channels import PagerDutyConfig
 from farwatch_notifier.channels.parts import details, headline, links
-from farwatch_notifier.message import Alert, Tone
+from farwatch_notifier.message import Alert, Member, Tone
 from farwatch_notifier.outbound import HttpCall, Outbound
 from farwatch_notifier.outcome import Sent
 from farwatch_notifier.text import lines, one_line, rfc3339
@@ -23,37 +24,49 @@ Action = Literal["trigger", "acknowledge", "resolve"]
 ACTIONS: dict[str, Action] = {
     "up": "resolve",
     "resolved": "resolve",
+    "group_up": "resolve",
     "region_returned": "resolve",
     "region_cleared": "resolve",
     "acknowledged": "acknowledge",
 }
-CHANGES = frozenset({"first_failure", "first_success"})
+CHANGES = frozenset({"first_failure", "first_success", "group_behind"})
 SEVERITIES: dict[Tone, str] = {"bad": "critical", "warning": "warning", "good": "info", "note": "info"}
 # A region may be silent and suspect at a time: the end of one does not end the other.
 _TOPICS = {"region_silent": "silent", "region_returned": "silent", "region_suspect": "vote", "region_cleared": "vote"}
 
 
-def key_of(config: PagerDutyConfig, alert: Alert, dedup_key: str) -> str:
-    """The same for all messages of one incident; a test has its own."""
-    thread = dedup_key if alert.kind == "test" else alert.thread
-    return ":".join(filter(None, (config.key_prefix, thread, _TOPICS.get(alert.kind))))[:KEY_LIMIT]
-
-
-def render(config: PagerDutyConfig, alert: Alert, dedup_key: str) -> dict[str, Any]:
-    """The event; a resolve or acknowledge needs no payload, and PagerDuty reads none."""
+def render(config: PagerDutyConfig, alert: Alert, dedup_key: str) -> list[dict[str, Any]]:
+    """The events to send, in order. Sent again they change nothing: the key makes them one alert."""
+    if alert.kind == "test":
+        opened = _event(config, alert, "trigger", dedup_key)
+        return [opened, _event(config, alert, "resolve", dedup_key)]
     action = ACTIONS.get(alert.kind, "trigger")
-    body: dict[str, Any] = {
-        "routing_key": config.routing_key,
-        "event_action": action,
-        "dedup_key": key_of(config, alert, dedup_key),
+    if members := [each for each in alert.members if each.incident_id is not None]:
+        return [_event(config, _alone(alert, each), action, f"incident-{each.incident_id}") for each in members]
+    topic = _TOPICS.get(alert.kind)
+    return [_event(config, alert, action, f"{alert.thread}:{topic}" if topic else alert.thread)]
+
+
+def _alone(alert: Alert, member: Member) -> Alert:
+    """One of a group, in the group's words."""
+    tone: Tone = "bad" if member.moment == "down" else "warning"
+    own = {
+        "title": f"{member.name} is {member.moment}",
+        "tone": tone,
+        "target": member.name,
+        "since_ms": member.since_ms,
     }
+    return alert.model_copy(update=own | {"reason": f"{alert.title}: {alert.group}"})
+
+
+def _event(config: PagerDutyConfig, alert: Alert, action: Action, thread: str) -> dict[str, Any]:
+    """A resolve or acknowledge needs no payload, and PagerDuty reads none."""
+    key = f"{config.key_prefix}:{thread}"[:KEY_LIMIT]
+    body: dict[str, Any] = {"routing_key": config.routing_key, "event_action": action, "dedup_key": key}
     if action != "trigger":
         return body
-    return body | {
-        "client": "Farwatch",
-        "payload": _payload(alert) | {"severity": SEVERITIES[alert.tone], "class": alert.error_class or alert.kind},
-        "links": _links(alert),
-    }
+    payload = _payload(alert) | {"severity": SEVERITIES[alert.tone], "class": alert.error_class or alert.kind}
+    return body | {"client": "Farwatch", "payload": payload, "links": _links(alert)}
 
 
 def render_change(config: PagerDutyConfig, alert: Alert) -> dict[str, Any]:
@@ -80,11 +93,9 @@ async def send(config: PagerDutyConfig, alert: Alert, dedup_key: str, outbound: 
     base = config.api_url.rstrip("/")
     if alert.kind in CHANGES:
         return await _post(config, f"{base}/v2/change/enqueue", render_change(config, alert), alert, outbound)
-    event = render(config, alert, dedup_key)
-    sent = await _post(config, f"{base}/v2/enqueue", event, alert, outbound)
-    if alert.kind == "test":
-        end = {name: event[name] for name in ("routing_key", "dedup_key")} | {"event_action": "resolve"}
-        await _post(config, f"{base}/v2/enqueue", end, alert, outbound)
+    sent = Sent(rendered=f"{headline(alert)}\n{alert.sentence}", request="", answer="nothing to send")
+    for event in render(config, alert, dedup_key):
+        sent = await _post(config, f"{base}/v2/enqueue", event, alert, outbound)
     return sent
 
 

@@ -23,10 +23,10 @@ def details(alert: Alert) -> list[tuple[str, str]]:
 
 
 def links(alert: Alert) -> list[tuple[str, str]]:
-    """Words and address of what can be opened; empty without a public address."""
-    if alert.link is None:
-        return []
-    return [(f"Open incident {alert.incident_id}" if alert.incident_id else "Open Farwatch", alert.link)]
+    """Words and address of what can be opened, the page itself first; empty without a public address."""
+    page = f"Open incident {alert.incident_id}" if alert.incident_id else "Open Farwatch"
+    found = [(page, alert.link), ("Acknowledge", alert.acknowledge_link), ("Silence", alert.silence_link)]
+    return [(words, address) for words, address in found if address]
 
 
 def plain_text(alert: Alert) -> str:

@@ -20,11 +20,10 @@ from farwatch_notifier.outcome import Sent
 from farwatch_notifier.text import cut, lines, one_line
 
 MESSAGE_LIMIT = 4096
-# Together with seven labels and two links they stay below the limit.
 TITLE_LIMIT = 400
-SENTENCE_LIMIT = 900
 VALUE_LIMIT = 230
 EXCERPT_LIMIT = 400
+SENTENCE_LEAST = 300
 _STARTS = re.compile(r"([@#/.:$])(?=\S)")
 _JOINER = "\u2060"
 
@@ -52,15 +51,16 @@ def _fit(shown: str, limit: int, change: Callable[[str], str]) -> str:
 
 def render(config: TelegramConfig, alert: Alert) -> dict[str, Any]:
     """The body of sendMessage."""
-    parts = [f"<b>{plain(headline(alert), TITLE_LIMIT)}</b>\n{plain(alert.sentence, SENTENCE_LIMIT)}"]
-    parts.append("\n".join(f"{label}: {code(value, VALUE_LIMIT)}" for label, value in details(alert)))
+    head = f"<b>{plain(headline(alert), TITLE_LIMIT)}</b>\n"
+    parts = ["\n".join(f"{label}: {code(value, VALUE_LIMIT)}" for label, value in details(alert))]
     if alert.answered_excerpt:
         shown = lines(alert.answered_excerpt, EXCERPT_LIMIT)
         parts.append(f"<pre>{_fit(shown, EXCERPT_LIMIT, lambda text: escape(text, quote=False))}</pre>")
-    parts += [f'<a href="{escape(address)}">{words}</a>' for words, address in links(alert)]
+    parts.append(" · ".join(f'<a href="{escape(address)}">{words}</a>' for words, address in links(alert)))
+    rest = "".join(f"\n\n{part}" for part in parts if part)
     body: dict[str, Any] = {
         "chat_id": config.chat_id,
-        "text": "\n\n".join(part for part in parts if part),
+        "text": head + plain(alert.sentence, max(SENTENCE_LEAST, MESSAGE_LIMIT - units(head + rest))) + rest,
         "parse_mode": "HTML",
         "link_preview_options": {"is_disabled": True},
     }
