@@ -3,49 +3,32 @@ has to be written comes out as `Changes`."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
-from farwatch_events.events import DomainEvent, VerdictChanged
+from farwatch_events.events import DomainEvent, IncidentOpened, VerdictChanged
 from farwatch_events.live import LiveMonitor
 from farwatch_events.results import CheckResult, ErrorClass, Heartbeat, ResultBatch
 from farwatch_events.subjects import PUSH_REGION
 from farwatch_incidents.changes import Changes, Line
+from farwatch_incidents.disputes import Failing
+from farwatch_incidents.expiries import Expiries
 from farwatch_incidents.history import DAY_MS, HOUR_MS, history_row
+from farwatch_incidents.pushes import Pushes
 from farwatch_incidents.rules import monitor as rules
 from farwatch_incidents.rules import regions as region_rules
+from farwatch_incidents.rules.asking import Askable
 from farwatch_incidents.rules.codec import last_check
 from farwatch_incidents.rules.config import Maintenance, MonitorConfig, maintenance_of
-from farwatch_incidents.rules.deadlines import DueQueue, advance_push_clock
+from farwatch_incidents.rules.grouping import Bond, Groups, bonds_of
 from farwatch_incidents.rules.identity import Place
-from farwatch_incidents.rules.incident import MAINTENANCE
+from farwatch_incidents.rules.incident import MAINTENANCE, Incident
 from farwatch_incidents.rules.monitor import Around, Decision, MonitorState
 from farwatch_incidents.rules.quorum import expires_at
-from farwatch_incidents.rules.reasons import lasting
 from farwatch_incidents.rules.regions import RegionState
-from farwatch_incidents.rules.suspicion import CLEAR_SAMPLE, WINDOW_MS, count_disputes, decide_suspicion
 from farwatch_incidents.rules.votes import UNSEEN, LocalState
 
-CONFIRMATION_SHARE = 0.05
-CONFIRMATION_BURST = 20.0
 REVIEWS_A_STEP = 1000
-DISPUTES_JUDGED = 500
 FUTURE_MS = DAY_MS
-
-
-class Askable:
-    """Confirmations a region has room for: at most one in twenty of its checks, with a small reserve."""
-
-    def __init__(self) -> None:
-        self._room: dict[str, float] = {}
-
-    def __contains__(self, region: object) -> bool:
-        return self._room.get(str(region), CONFIRMATION_BURST) >= 1.0
-
-    def earn(self, region: str) -> None:
-        room = self._room.get(region, CONFIRMATION_BURST)
-        self._room[region] = min(CONFIRMATION_BURST, room + CONFIRMATION_SHARE)
-
-    def spend(self, region: str) -> None:
-        self._room[region] = self._room.get(region, CONFIRMATION_BURST) - 1.0
 
 
 class Board:
@@ -53,7 +36,6 @@ class Board:
 
     def __init__(self, keep_raw_days: int = 7) -> None:
         self.now_ms = 0
-        self.push_clock_ms = 0
         self.next_incident_id = 1
         self.configs: dict[int, MonitorConfig] = {}
         self.states: dict[int, MonitorState] = {}
@@ -66,10 +48,10 @@ class Board:
         self._regions_of: dict[int, tuple[str, ...]] = {}
         self._review: dict[int, None] = {}
         self._suppressed: set[int] = set()
-        self._failing: dict[str, dict[int, int]] = {}
-        self._expiry: dict[str, DueQueue] = {}
-        self._pushes = DueQueue()
-        self._push_seen_ms = 0
+        self._failing = Failing()
+        self._expiries = Expiries()
+        self._groups = Groups()
+        self.pushes = Pushes()
 
     # -- building up -------------------------------------------------------------------------------------------------
 
@@ -78,8 +60,10 @@ class Board:
         self.states[state.monitor_id] = state
         if state.incident and state.incident.suppressed:
             self._suppressed.add(state.monitor_id)
+        if state.incident:
+            self._groups.opened(state.incident, _bonds(state, state.incident))
         for region, local in state.local.items():
-            self._keep_indexes(state.monitor_id, region, local)
+            self._failing.keep(state.monitor_id, region, local)
 
     def take_changes(self) -> Changes:
         changes, self.changes = self.changes, Changes()
@@ -103,14 +87,9 @@ class Board:
         if config.is_push and config.enabled:
             self._arm(config, changed=before is not None)
         for region, local in state.local.items():
-            self._hasten_expiry(config, region, local)
+            self._expiries.hasten(config, region, local)
         if before is not None:
             self._review[config.monitor_id] = None
-
-    def _hasten_expiry(self, config: MonitorConfig, region: str, local: LocalState) -> None:
-        if local.slot_ms and not config.is_push:
-            queue = self._expiry.setdefault(region, DueQueue())
-            queue.hasten(config.monitor_id, region, expires_at(config, local) + 1)
 
     def pause(self, monitor_id: int) -> None:
         self._end(monitor_id, rules.pause)
@@ -129,8 +108,7 @@ class Board:
             self.changes.gone_monitors.add(monitor_id)
         self.changes.monitors.discard(monitor_id)
         self.changes.local = {key for key in self.changes.local if key[0] != monitor_id}
-        for failing in self._failing.values():
-            failing.pop(monitor_id, None)
+        self._failing.forget(monitor_id)
 
     def _end(self, monitor_id: int, how: Callable[[MonitorState, MonitorConfig, Around], Decision]) -> None:
         state, config = self.states.get(monitor_id), self.configs.get(monitor_id)
@@ -165,16 +143,17 @@ class Board:
     def hear_heartbeat(self, heartbeat: Heartbeat) -> None:
         region = heartbeat.region
         if region == PUSH_REGION:
-            self._run_push_clock()
+            self.pushes.run(self.now_ms)
         before = self.regions.get(region) or RegionState(region, since_ms=self.now_ms)
         self._set_region(before, region_rules.hear_heartbeat(before, heartbeat, self.now_ms))
-        self._expire(region)
+        for monitor_id in self._expiries.passed(region, self.regions[region].watermark_ms, self._expiry_moment):
+            self._review[monitor_id] = None
         if region == PUSH_REGION:
             self._miss_pushes()
 
     def hear_result(self, region: str, batch: ResultBatch, result: CheckResult) -> None:
         if region == PUSH_REGION:
-            self._run_push_clock()
+            self.pushes.run(self.now_ms)
         state = self.regions.get(region)
         if state is None or not state.heard:
             since = RegionState(region, heard=True, last_seen_ms=self.now_ms, since_ms=self.now_ms)
@@ -194,7 +173,9 @@ class Board:
             return
         counts.folded += 1
         counts.late += decision.place is Place.LATE
+        first = len(self.changes.events)
         self._apply(decision)
+        self.changes.blame(first, f"result:{result.monitor_id}/{region}/{result.slot_ms}/{result.kind}")
         self._record(config, region, result, decision, healthy=healthy)
 
     def _record(
@@ -203,7 +184,7 @@ class Board:
         key = (result.monitor_id, region)
         changes, local = self.changes, decision.state.local[region]
         if config.is_push and decision.place is Place.NEWEST and result.error_class is not ErrorClass.MISSED:
-            local = self._set_deadline(config, local, self.push_clock_ms + config.push_period_ms)
+            local = self._set_push(config, self.pushes.expect(config, local))
         self._keep_indexes(result.monitor_id, region, local)
         if result.kind == "scheduled":
             self._askable.earn(region)
@@ -225,7 +206,10 @@ class Board:
         self.at(now_ms)
         for state in list(self.regions.values()):
             self._set_region(state, region_rules.pass_time(state, observed_ms, self.now_ms))
-        self._judge_regions()
+        for region, step in list(self._failing.judge(self.regions, self.states, self.configs, self.now_ms)):
+            self._set_region(region, step)
+        self._expiries.pass_time(self.now_ms, watching=observed_ms > 0)
+        self._stop_waiting()
         self._end_suppression()
         self.review_some()
 
@@ -241,48 +225,32 @@ class Board:
     def has_reviews(self) -> bool:
         return bool(self._review)
 
-    def _expire(self, region: str) -> None:
-        queue = self._expiry.get(region)
-        if queue is None:
-            return
-        watermark_ms = self.regions[region].watermark_ms
-        for monitor_id, _ in queue.pop_due(watermark_ms, self._expiry_moment):
-            self._review[monitor_id] = None
-
     def _expiry_moment(self, monitor_id: int, region: str) -> int | None:
-        config, state = self.configs.get(monitor_id), self.states.get(monitor_id)
-        local = state.local.get(region) if state else None
+        config, local = self._local(monitor_id, region)
         return expires_at(config, local) + 1 if config and local and local.slot_ms else None
 
-    def _judge_regions(self) -> None:
-        for region, failing in self._failing.items():
-            state = self.regions.get(region)
-            if state is None or state.unhealthy or (len(failing) < CLEAR_SAMPLE and state.suspect is None):
-                continue
-            since_ms = (state.suspect_since_ms if state.suspect else self.now_ms) - WINDOW_MS
-            recent = [monitor_id for monitor_id, began_ms in failing.items() if began_ms >= since_ms]
-            disputes = count_disputes(self._seen_elsewhere(each, region) for each in recent[:DISPUTES_JUDGED])
-            suspect = decide_suspicion(disputes, suspect=state.suspect is not None)
-            if suspect and state.suspect is None:
-                reason = f"Region {region} has no vote: {disputes.sentence}"
-                self._set_region(state, region_rules.suspected(state, reason, self.now_ms))
-            elif not suspect and state.suspect is not None:
-                reason = f"Region {region} votes again: it no longer stands alone with its failures"
-                self._set_region(state, region_rules.cleared(state, reason, self.now_ms))
+    def _stale_moment(self, monitor_id: int, region: str) -> int | None:
+        """None where nothing is waited for: paused, no vote to lose, not asked from there."""
+        config, local = self._local(monitor_id, region)
+        if config is None or local is None or not local.slot_ms or not config.enabled or local.vote == "unknown":
+            return None
+        return self._expiries.stale_at(config, local)
 
-    def _seen_elsewhere(self, monitor_id: int, region: str) -> tuple[int, int]:
-        """How many trusted regions see the monitor up, and failing, at about the same slot."""
-        state, config = self.states[monitor_id], self.configs.get(monitor_id)
-        here = state.local[region]
-        up = failing = 0
-        for other, local in state.local.items():
-            other_region = self.regions.get(other)
-            if other == region or config is None or other_region is None or not other_region.may_vote:
+    def _local(self, monitor_id: int, region: str) -> tuple[MonitorConfig | None, LocalState | None]:
+        state = self.states.get(monitor_id)
+        return self.configs.get(monitor_id), state.local.get(region) if state else None
+
+    def _stop_waiting(self) -> None:
+        """Votes of living regions that no newer result came for: nobody asks for checks any more."""
+        for monitor_id, region in self._expiries.stale(self.now_ms, self._stale_moment):
+            config, state = self.configs[monitor_id], self.states[monitor_id]
+            around, region_state = self._around(config), self.regions.get(region)
+            if region not in around.regions or region_state is None or not region_state.is_live:
+                self._expiries.watch(config, region, replace(state.local[region], slot_ms=self.now_ms))
                 continue
-            if local.vote != "unknown" and abs(local.slot_ms - here.slot_ms) <= config.interval_ms:
-                failing += local.is_failing
-                up += not local.is_failing
-        return up, failing
+            self._apply(rules.stop_waiting(state, config, region, around))
+            self.changes.local.add((monitor_id, region))
+            self._failing.keep(monitor_id, region, self.states[monitor_id].local[region])
 
     def _end_suppression(self) -> None:
         for monitor_id in list(self._suppressed):
@@ -294,39 +262,29 @@ class Board:
 
     # -- push --------------------------------------------------------------------------------------------------------
 
-    def _run_push_clock(self) -> None:
-        self.push_clock_ms = advance_push_clock(self.push_clock_ms, self._push_seen_ms, self.now_ms)
-        self._push_seen_ms = self.now_ms
-
     def _arm(self, config: MonitorConfig, *, changed: bool) -> None:
         local = self.state_of(config.monitor_id).local.get(PUSH_REGION, UNSEEN)
         if changed or local.deadline_ms == 0:
-            self._set_deadline(config, local, self.push_clock_ms + config.push_period_ms)
-        self._pushes.hasten(config.monitor_id, PUSH_REGION, self.push_clock_ms)
+            self._set_push(config, self.pushes.expect(config, local))
+        self.pushes.hasten(config.monitor_id)
 
-    def _set_deadline(self, config: MonitorConfig, local: LocalState, deadline_ms: int) -> LocalState:
-        local = replace(local, deadline_ms=deadline_ms)
+    def _set_push(self, config: MonitorConfig, local: LocalState) -> LocalState:
         state = self.state_of(config.monitor_id)
         self.states[config.monitor_id] = replace(state, local={**state.local, PUSH_REGION: local})
         self.changes.local.add((config.monitor_id, PUSH_REGION))
-        self._pushes.watch(config.monitor_id, PUSH_REGION, deadline_ms)
         return local
 
     def _miss_pushes(self) -> None:
-        for monitor_id, _ in self._pushes.pop_due(self.push_clock_ms, self._push_moment):
-            config = self.configs[monitor_id]
-            local = self.states[monitor_id].local[PUSH_REGION]
-            silent_ms = self.push_clock_ms - local.deadline_ms + config.push_period_ms
-            self._fold(PUSH_REGION, _missed(config, silent_ms, self.now_ms), healthy=True)
-            local = self.states[monitor_id].local[PUSH_REGION]
-            self._set_deadline(config, local, max(local.deadline_ms, self.push_clock_ms) + config.interval_ms)
+        for monitor_id in self.pushes.missed(self._push_moment):
+            config, local = self.configs[monitor_id], self.states[monitor_id].local[PUSH_REGION]
+            self._fold(PUSH_REGION, self.pushes.miss(config, local, self.now_ms), healthy=True)
+            self._set_push(config, self.pushes.expect_after_miss(config, self.states[monitor_id].local[PUSH_REGION]))
 
-    def _push_moment(self, monitor_id: int, region: str) -> int | None:
-        config, state = self.configs.get(monitor_id), self.states.get(monitor_id)
-        if config is None or state is None or not config.is_push or not config.enabled:
+    def _push_moment(self, monitor_id: int, _: str) -> int | None:
+        config, local = self._local(monitor_id, PUSH_REGION)
+        if config is None or local is None or not config.is_push or not config.enabled:
             return None
-        local = state.local.get(region)
-        return local.deadline_ms if local and local.deadline_ms else None
+        return local.deadline_ms or None
 
     def live_of(self, monitor_id: int, region: str, result: CheckResult | None, *, turned: bool) -> LiveMonitor:
         """What browsers are told of a monitor."""
@@ -392,17 +350,30 @@ class Board:
         self.next_incident_id = max(self.next_incident_id, incident.incident_id + 1)
         if incident.suppressed and incident.state != "resolved":
             self._suppressed.add(incident.monitor_id)
+        if incident.state == "resolved":
+            self._groups.closed(incident.incident_id)
+        elif any(isinstance(entry.event, IncidentOpened) for entry in decision.entries):
+            self._group(decision.state, incident)
+
+    def _group(self, state: MonitorState, incident: Incident) -> None:
+        """Puts an incident that has just opened to those that broke with it."""
+        self._groups.opened(incident, _bonds(state, incident))
+        found = self._groups.find(incident.incident_id)
+        if found is None:
+            return
+        bond = found.bond
+        join = partial(rules.join_group, group_id=found.group_id, by=bond.by, key=bond.key, reason=found.reason)
+        if found.founder is not None:
+            self.decide(found.founder, join)
+            self._groups.joined(found.first, found.group_id)
+        self.decide(incident.monitor_id, join)
+        self._groups.joined(incident.incident_id, found.group_id)
 
     def _keep_indexes(self, monitor_id: int, region: str, local: LocalState) -> None:
-        failing = self._failing.setdefault(region, {})
-        if local.is_failing:
-            failing[monitor_id] = local.failing_since_ms
-        else:
-            failing.pop(monitor_id, None)
+        self._failing.keep(monitor_id, region, local)
         config = self.configs.get(monitor_id)
-        if config is not None and local.slot_ms and not config.is_push:
-            queue = self._expiry.setdefault(region, DueQueue())
-            queue.watch(monitor_id, region, expires_at(config, local) + 1)
+        if config is not None:
+            self._expiries.watch(config, region, local)
 
     def _set_region(self, before: RegionState, step: region_rules.Step) -> None:
         after, events = step
@@ -416,14 +387,5 @@ class Board:
                     self._review[monitor_id] = None
 
 
-def _missed(config: MonitorConfig, silent_ms: int, now_ms: int) -> CheckResult:
-    return CheckResult(
-        monitor_id=config.monitor_id,
-        config_version=config.config_version,
-        slot_ms=now_ms,
-        outcome="down",
-        started_ms=now_ms,
-        finished_ms=now_ms,
-        error_class=ErrorClass.MISSED,
-        error=f"no push came for {lasting(silent_ms // 1000)}",
-    )
+def _bonds(state: MonitorState, incident: Incident) -> tuple[Bond, ...]:
+    return bonds_of(incident, [local for region in incident.regions if (local := state.local.get(region))])

@@ -50,6 +50,7 @@ class Counts:
 class Changes:
     """`history` are rows of health.check_results in the order of HISTORY_COLUMNS. Sets name what differs from its
     row; `last_checks` holds the shape that the API answers.
+    `causes` by the id() of an event names the result that brought it about.
     `live` is the newest result of each monitor that browsers are told of, `turned` whose verdict changed."""
 
     history: list[tuple[Any, ...]] = field(default_factory=list)
@@ -62,12 +63,17 @@ class Changes:
     incidents: dict[int, Incident] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     events: list[DomainEvent] = field(default_factory=list)
+    causes: dict[int, str] = field(default_factory=dict)
     regions: set[str] = field(default_factory=set)
     gone_regions: set[str] = field(default_factory=set)
     live: dict[int, tuple[str, CheckResult | None]] = field(default_factory=dict)
     turned: set[int] = field(default_factory=set)
     live_checks: list[tuple[str, CheckResult]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+
+    def blame(self, first: int, cause: str) -> None:
+        """Events from the number `first` on have this cause."""
+        self.causes.update((id(event), cause) for event in self.events[first:])
 
     @property
     def is_empty(self) -> bool:

@@ -52,7 +52,7 @@ async def load(connection: Connection, keep_raw_days: int) -> Loaded:
     if shard is None:
         raise LookupError("health.shards has no row for shard 0")
     board = Board(keep_raw_days)
-    board.now_ms, board.push_clock_ms = shard["now_ms"], shard["push_clock_ms"]
+    board.now_ms, board.pushes.clock_ms = shard["now_ms"], shard["push_clock_ms"]
     board.next_incident_id = shard["next_incident_id"]
     position = await read_position(connection, CONSUMER)
     offsets = {
@@ -106,6 +106,9 @@ def incident_of(row: Any) -> Incident:
         acknowledged_by=row["acknowledged_by"],
         resolved_ms=ms_of(row["resolved_at"]) if row["resolved_at"] else None,
         how_resolved=row["how_resolved"],
+        group_id=row["group_id"],
+        group_by=row["group_by"],
+        group_key=row["group_key"],
         entries=row["entries"],
         last_ms=ms_of(row["last_at"]),
     )

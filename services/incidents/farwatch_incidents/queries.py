@@ -57,16 +57,27 @@ INSERT_VERDICT_CHANGES = """
     on conflict (monitor_id, at) do update set verdict = excluded.verdict, reason = excluded.reason
 """
 
+# Arrays in arrays and json null have no place in unnest: lists and evidence travel in one object.
 UPSERT_INCIDENTS = """
     insert into health.incidents (id, monitor_id, monitor_name, state, severity, opened_at, acknowledged_at,
-        acknowledged_by, resolved_at, how_resolved, error_class, error, reason, regions, votes, evidence, suppressed)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        acknowledged_by, resolved_at, how_resolved, error_class, error, reason, regions, votes, evidence, suppressed,
+        group_id, group_by, group_key)
+    select id, monitor_id, monitor_name, state, severity, opened_at, acknowledged_at, acknowledged_by, resolved_at,
+        how_resolved, error_class, error, reason, array(select jsonb_array_elements_text(more -> 'regions')),
+        more -> 'votes', nullif(more -> 'evidence', 'null'), suppressed, group_id, group_by, group_key
+    from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+        $8::text[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::text[],
+        $16::bigint[], $17::text[], $18::text[])
+        as n (id, monitor_id, monitor_name, state, severity, opened_at, acknowledged_at, acknowledged_by, resolved_at,
+            how_resolved, error_class, error, reason, more, suppressed, group_id, group_by, group_key)
+    order by id
     on conflict (id) do update set state = excluded.state, severity = excluded.severity,
         acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by,
         resolved_at = excluded.resolved_at, how_resolved = excluded.how_resolved,
         error_class = excluded.error_class, error = excluded.error, reason = excluded.reason,
         regions = excluded.regions, votes = excluded.votes, evidence = excluded.evidence,
-        suppressed = excluded.suppressed
+        suppressed = excluded.suppressed, group_id = excluded.group_id, group_by = excluded.group_by,
+        group_key = excluded.group_key
 """
 
 INSERT_LINES = """

@@ -53,8 +53,9 @@ async def write(connection: Connection, board: Board, batch: Batch) -> list[Reco
             "check_results", schema_name="health", records=changes.history, columns=HISTORY_COLUMNS
         )
     await _write_states(connection, board, changes)
-    for incident in changes.incidents.values():
-        await connection.execute(queries.UPSERT_INCIDENTS, *_incident_row(incident))
+    if changes.incidents:
+        rows = [_incident_row(incident) for incident in changes.incidents.values()]
+        await connection.execute(queries.UPSERT_INCIDENTS, *(list(column) for column in zip(*rows, strict=True)))
     await _write_regions(connection, board, changes)
     for region in batch.new_regions:
         await connection.execute(queries.REGISTER_REGION, region)
@@ -74,7 +75,7 @@ async def _advance(connection: Connection, board: Board, batch: Batch) -> None:
         queries.ADVANCE,
         batch.epoch,
         board.now_ms,
-        board.push_clock_ms,
+        board.pushes.clock_ms,
         board.next_incident_id,
         [each.stream for each in moved],
         [each.before for each in moved],
@@ -143,10 +144,15 @@ def _incident_row(incident: Incident) -> tuple[Any, ...]:
         incident.error_class,
         clean_text(incident.error),
         clean(incident.reason),
-        list(incident.regions),
-        dump_votes(incident.votes),
-        incident.evidence.model_dump(mode="json") if incident.evidence else None,
+        {
+            "regions": list(incident.regions),
+            "votes": dump_votes(incident.votes),
+            "evidence": incident.evidence.model_dump(mode="json") if incident.evidence else None,
+        },
         incident.suppressed,
+        incident.group_id,
+        incident.group_by,
+        incident.group_key,
     )
 
 
@@ -194,7 +200,10 @@ async def _write_regions(connection: Connection, board: Board, changes: Changes)
 
 
 def _append(event: DomainEvent, batch: Batch) -> Append:
-    return Append(event.stream, [event], batch.metas.get(id(event), OWN_META))
+    """Caused by somebody's command or a logged event, else by the result that it follows from."""
+    cause = batch.changes.causes.get(id(event))
+    meta = batch.metas.get(id(event)) or (OWN_META if cause is None else EventMeta(actor=CONSUMER, cause=cause))
+    return Append(event.stream, [event], meta)
 
 
 async def _write_lines(connection: Connection, changes: Changes, recorded: Sequence[RecordedEvent]) -> None:

@@ -33,6 +33,7 @@ def dump_local(state: LocalState) -> list[Any]:
         state.error_class,
         state.error,
         state.evidence.model_dump(mode="json", exclude_defaults=True) if state.evidence else None,
+        list(state.shares),
     ]
 
 
@@ -59,6 +60,7 @@ def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
         error_class=ErrorClass(data[16]) if data[16] else None,
         error=data[17],
         evidence=Evidence.model_validate(data[18]) if data[18] else None,
+        shares=tuple(data[19]) if len(data) > 19 else (),
     )
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from farwatch_events.monitor import MonitorSpec, PushMonitor
 from farwatch_events.subjects import PUSH_REGION
 
+SHORTEST_EXTRA_MS = 30_000
+"""A scheduler that takes over, and catches up, needs a moment even where intervals are short."""
+
 
 @dataclass(frozen=True, slots=True)
 class MonitorConfig:
@@ -36,6 +39,11 @@ class MonitorConfig:
     def expiry_ms(self) -> int:
         """A vote is fresh until its region's watermark is further ahead than this."""
         return 2 * self.interval_ms + self.max_check_ms
+
+    @property
+    def patience_ms(self) -> int:
+        """A vote without a newer result says nothing after this, whatever the watermark: nobody asks for checks."""
+        return self.expiry_ms + max(self.interval_ms, SHORTEST_EXTRA_MS)
 
     def regions_among(self, enabled: Collection[str]) -> tuple[str, ...]:
         if self.is_push:

@@ -3,6 +3,9 @@
 import heapq
 from collections.abc import Callable
 
+Moment = Callable[[int, str], int | None]
+"""The true moment of a monitor in a region, None when nothing is waited for."""
+
 LONGEST_PAUSE_MS = 6_000
 """The api beats every 2 s; a longer gap between its messages is time in which nobody could have pushed."""
 
@@ -35,9 +38,7 @@ class DueQueue:
         self._queued.add((monitor_id, region))
         heapq.heappush(self._heap, (at_ms, monitor_id, region))
 
-    def pop_due(
-        self, clock_ms: int, moment: Callable[[int, str], int | None], most: int = 1000
-    ) -> list[tuple[int, str]]:
+    def pop_due(self, clock_ms: int, moment: Moment, most: int = 1000) -> list[tuple[int, str]]:
         """Keys whose moment has come, at most `most`. `moment(monitor_id, region)` is the true one, None for gone."""
         due: list[tuple[int, str]] = []
         while self._heap and self._heap[0][0] <= clock_ms and len(due) < most:

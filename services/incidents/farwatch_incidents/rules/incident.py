@@ -8,18 +8,22 @@ from farwatch_events.events import (
     DomainEvent,
     HowResolved,
     IncidentAcknowledged,
+    IncidentGrouped,
     IncidentNoted,
     IncidentOpened,
     IncidentResolved,
     IncidentSeverityRaised,
     IncidentUnsuppressed,
+    LeadUp,
     RegionVote,
     Severity,
+    VoteChanged,
 )
 from farwatch_events.results import ErrorClass, Evidence
 from farwatch_incidents.rules.reasons import lasting
 
 MAINTENANCE = "maintenance"
+FLAPPING = "flapping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class Incident:
     acknowledged_by: str | None = None
     resolved_ms: int | None = None
     how_resolved: HowResolved | None = None
+    group_id: int | None = None
+    group_by: str | None = None
+    group_key: str | None = None
     entries: int = 0
     last_ms: int = 0
 
@@ -72,6 +79,17 @@ class Finding:
     regions: tuple[str, ...]
     votes: tuple[RegionVote, ...]
     evidence: Evidence | None = None
+    lead_up: tuple[LeadUp, ...] = ()
+
+
+def vote_entry(event: VoteChanged) -> Entry:
+    data = {"region": event.region, "vote": event.after, "slot_ms": event.slot_ms}
+    return Entry(event.at_ms, "vote", event.reason, data=data, event=event)
+
+
+def lead_up_entry(vote: LeadUp) -> Entry:
+    data = {"region": vote.region, "vote": vote.vote, "slot_ms": vote.slot_ms}
+    return Entry(vote.at_ms, "vote", vote.sentence, data=data)
 
 
 def open_incident(
@@ -104,9 +122,16 @@ def open_incident(
         votes=list(found.votes),
         evidence=found.evidence,
         suppressed=suppressed,
+        lead_up=list(found.lead_up),
     )
-    sentence = found.reason if suppressed is None else f"{found.reason}. Nobody is told: {suppressed}"
-    return incident, event, Entry(now_ms, "opened", sentence, event=event)
+    return incident, event, opened_entry(event)
+
+
+def opened_entry(event: IncidentOpened) -> Entry:
+    sentence = event.reason
+    if event.suppressed is not None:
+        sentence = f"{event.reason}. Nobody is told: {event.suppressed}"
+    return Entry(event.at_ms, "opened", sentence, event=event)
 
 
 def raise_severity(incident: Incident, found: Finding, now_ms: int) -> Life:
@@ -128,6 +153,8 @@ def raise_severity(incident: Incident, found: Finding, now_ms: int) -> Life:
         cause=found.cause,
         reason=found.reason,
         votes=list(found.votes),
+        regions=list(found.regions),
+        evidence=raised.evidence,
     )
     return raised, event, Entry(now_ms, "raised", found.reason, event=event)
 
@@ -146,7 +173,12 @@ def resolve(incident: Incident, how: HowResolved, reason: str, now_ms: int, acto
         actor=actor,
         suppressed=incident.suppressed,
     )
-    return resolved, event, Entry(now_ms, "resolved", f"{reason}. It lasted {lasting(seconds)}", actor, event=event)
+    return resolved, event, resolved_entry(event)
+
+
+def resolved_entry(event: IncidentResolved) -> Entry:
+    sentence = f"{event.reason}. It lasted {lasting(event.duration_seconds)}"
+    return Entry(event.at_ms, "resolved", sentence, event.actor, event=event)
 
 
 def acknowledge(incident: Incident, actor: str, now_ms: int) -> Life | None:
@@ -173,3 +205,18 @@ def unsuppress(incident: Incident, now_ms: int) -> Life:
         at_ms=now_ms, incident_id=incident.incident_id, monitor_id=incident.monitor_id, reason=reason
     )
     return replace(incident, suppressed=None), event, Entry(now_ms, "unsuppressed", reason, event=event)
+
+
+def join_group(incident: Incident, group_id: int, by: str, key: str, reason: str, now_ms: int) -> Life:
+    """The incident stays one of its own: it only says which others broke with it."""
+    event = IncidentGrouped(
+        at_ms=now_ms,
+        incident_id=incident.incident_id,
+        monitor_id=incident.monitor_id,
+        group_id=group_id,
+        by=by,
+        key=key,
+        reason=reason,
+    )
+    joined = replace(incident, group_id=group_id, group_by=by, group_key=key)
+    return joined, event, Entry(now_ms, "grouped", reason, event=event)

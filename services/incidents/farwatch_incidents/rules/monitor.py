@@ -10,6 +10,9 @@ from farwatch_events.events import (
     DomainEvent,
     FirstFailure,
     FirstSuccess,
+    FlappingEnded,
+    FlappingStarted,
+    LeadUp,
     RegionVote,
     Severity,
     Verdict,
@@ -19,13 +22,20 @@ from farwatch_events.events import (
 from farwatch_events.results import CheckResult
 from farwatch_incidents.rules import incident as incidents
 from farwatch_incidents.rules.config import MonitorConfig
-from farwatch_incidents.rules.flapping import STEADY, Flapping, note_change, reconsider
+from farwatch_incidents.rules.flapping import (
+    POSSIBLE_CHANGES,
+    STEADY,
+    Flapping,
+    note_change,
+    percent_changed,
+    reconsider,
+)
 from farwatch_incidents.rules.identity import Place
 from farwatch_incidents.rules.incident import Entry, Finding, Incident
 from farwatch_incidents.rules.quorum import Ballot, Ruling, as_votes, collect_ballots, decide_verdict
 from farwatch_incidents.rules.reasons import explain, explain_vote
 from farwatch_incidents.rules.regions import RegionState
-from farwatch_incidents.rules.votes import UNSEEN, Heard, LocalState, hear
+from farwatch_incidents.rules.votes import UNSEEN, Heard, LocalState, expect_no_more, hear
 
 CONFIRMATION_PATIENCE_MS = 15_000
 """After this and the longest check an unanswered confirmation no longer holds the next one back."""
@@ -86,6 +96,8 @@ class _Draft:
         self.entries: list[Entry] = []
         self.incident: Incident | None = None
         self.asked: list[str] = []
+        self.flapped_before = state.flapping.flag
+        """The outage that makes it flap is told; those after it are not."""
 
     def happen(self, life: incidents.Life) -> None:
         incident, event, entry = life
@@ -128,9 +140,18 @@ def decide_result(
     _conclude(draft, result)
     _note_moments(draft, region, heard, result)
     if state.flapping.flag:
-        flapping = reconsider(draft.state.flapping, result.slot_ms, config.interval_ms)
-        draft.state = replace(draft.state, flapping=flapping)
+        _end_flapping(draft, result.slot_ms)
     return draft.done(heard.place)
+
+
+def stop_waiting(state: MonitorState, config: MonitorConfig, region: str, around: Around) -> Decision:
+    """No result came for too long although the region's probers live: its vote becomes unknown, with the reason."""
+    before = state.local[region]
+    after = expect_no_more(before, around.now_ms)
+    draft = _Draft(replace(state, local={**state.local, region: after}), config, around)
+    _note_vote(draft, region, before, after, None)
+    _conclude(draft, None)
+    return draft.done()
 
 
 def review(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
@@ -197,12 +218,25 @@ def _end(
 def unsuppress(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
     """Maintenance is over and the incident still open: people are told now."""
     draft = _Draft(state, config, around)
-    if state.incident and state.incident.suppressed and around.suppressed is None:
+    if state.incident and state.incident.suppressed and _suppressed(state, around) is None:
         draft.happen(incidents.unsuppress(state.incident, around.now_ms))
     return draft.done()
 
 
-def _note_vote(draft: _Draft, region: str, before: LocalState, after: LocalState, result: CheckResult) -> None:
+def join_group(
+    state: MonitorState, config: MonitorConfig, around: Around, group_id: int, by: str, key: str, reason: str
+) -> Decision:
+    draft = _Draft(state, config, around)
+    if state.incident:
+        draft.happen(incidents.join_group(state.incident, group_id, by, key, reason, around.now_ms))
+    return draft.done()
+
+
+def _suppressed(state: MonitorState, around: Around) -> str | None:
+    return around.suppressed or (incidents.FLAPPING if state.flapping.flag else None)
+
+
+def _note_vote(draft: _Draft, region: str, before: LocalState, after: LocalState, result: CheckResult | None) -> None:
     if before.vote == after.vote and before.slot_ms:
         return
     sentence = explain_vote(region, after)
@@ -212,20 +246,15 @@ def _note_vote(draft: _Draft, region: str, before: LocalState, after: LocalState
         region=region,
         before=before.vote if before.slot_ms else None,
         after=after.vote,
-        slot_ms=result.slot_ms,
+        slot_ms=after.slot_ms,
         reason=sentence,
-        error_class=result.error_class,
-        error=result.error,
-        attempts=result.attempts,
+        error_class=result.error_class if result else None,
+        error=result.error if result else after.error,
+        attempts=result.attempts if result else 0,
     )
     draft.events.append(event)
     if draft.state.incident:
-        draft.entries.append(_vote_entry(region, after, draft.around.now_ms, event))
-
-
-def _vote_entry(region: str, local: LocalState, at_ms: int, event: DomainEvent | None = None) -> Entry:
-    data = {"region": region, "vote": local.vote, "slot_ms": local.slot_ms}
-    return Entry(at_ms, "vote", explain_vote(region, local), data=data, event=event)
+        draft.entries.append(incidents.vote_entry(event))
 
 
 def _note_moments(draft: _Draft, region: str, heard: Heard, result: CheckResult) -> None:
@@ -294,6 +323,33 @@ def _change_verdict(draft: _Draft, ruling: Ruling, reason: str, votes: tuple[Reg
     draft.events.append(event)
     if before.incident and ruling.verdict == "unknown":
         draft.entries.append(Entry(now_ms, "verdict", reason, event=event))
+    if draft.state.flapping.flag and not before.flapping.flag:
+        percent = percent_changed(draft.state.flapping, slot_ms, draft.config.interval_ms)
+        draft.events.append(
+            FlappingStarted(
+                at_ms=now_ms,
+                monitor_id=before.monitor_id,
+                percent=round(percent, 1),
+                reason=f"Flapping: {percent:.0f}% of the last {POSSIBLE_CHANGES} checks changed the verdict",
+            )
+        )
+
+
+def _end_flapping(draft: _Draft, slot_ms: int) -> None:
+    state, interval_ms = draft.state, draft.config.interval_ms
+    flapping = reconsider(state.flapping, slot_ms, interval_ms)
+    draft.state = replace(state, flapping=flapping)
+    if flapping.flag or not state.flapping.flag:
+        return
+    percent = percent_changed(flapping, slot_ms, interval_ms)
+    draft.events.append(
+        FlappingEnded(
+            at_ms=draft.around.now_ms,
+            monitor_id=state.monitor_id,
+            percent=round(percent, 1),
+            reason=f"Steady again: {percent:.0f}% of the last {POSSIBLE_CHANGES} checks changed the verdict",
+        )
+    )
 
 
 def _flap(before: MonitorState, verdict: Verdict, slot_ms: int, interval_ms: int) -> Flapping:
@@ -316,15 +372,28 @@ def _follow_with_incident(draft: _Draft, ballots: tuple[Ballot, ...]) -> None:
 
 def _open(draft: _Draft, severity: Severity, ballots: tuple[Ballot, ...]) -> None:
     around, state = draft.around, draft.state
-    found = _finding(state, severity, ballots)
-    told = [b for b in ballots if b.local and b.says in ("down", "degraded")]
-    for ballot in sorted(told, key=lambda b: b.local.voted_ms if b.local else 0):
-        if ballot.local:
-            draft.entries.append(_vote_entry(ballot.region, ballot.local, ballot.local.voted_ms))
+    found = replace(_finding(state, severity, ballots), lead_up=_lead_up(ballots))
+    draft.entries.extend(incidents.lead_up_entry(vote) for vote in found.lead_up)
+    suppressed = around.suppressed or (incidents.FLAPPING if draft.flapped_before else None)
     life = incidents.open_incident(
-        around.next_incident_id, state.monitor_id, draft.config.name, found, around.suppressed, around.now_ms
+        around.next_incident_id, state.monitor_id, draft.config.name, found, suppressed, around.now_ms
     )
     draft.happen(life)
+
+
+def _lead_up(ballots: tuple[Ballot, ...]) -> tuple[LeadUp, ...]:
+    votes = [
+        LeadUp(
+            at_ms=ballot.local.voted_ms,
+            region=ballot.region,
+            vote=ballot.local.vote,
+            slot_ms=ballot.local.slot_ms,
+            sentence=explain_vote(ballot.region, ballot.local),
+        )
+        for ballot in ballots
+        if ballot.local and ballot.says in ("down", "degraded")
+    ]
+    return tuple(sorted(votes, key=lambda vote: vote.at_ms))
 
 
 def _finding(state: MonitorState, severity: Severity, ballots: tuple[Ballot, ...]) -> Finding:

@@ -1,6 +1,7 @@
 """One region's say on one monitor: what a result makes of it."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from farwatch_events.events import Vote
 from farwatch_events.results import NO_VOTE, CheckResult, ErrorClass, Evidence, Kind
@@ -21,7 +22,8 @@ class LocalState:
     `failed_tries` are consecutive, across slots; `down_slots` counts scheduled slots for which the vote stayed down.
     `failing_since_ms` is the slot of the first failure since the last success, 0 while the last try succeeded;
     `answered` is whether there ever was a success. `asked_slot_ms` is the failure elsewhere that a confirmation was
-    asked for, 0 when none is outstanding. `deadline_ms` is when the next push is due, on the push clock.
+    asked for, 0 when none is outstanding. `shares` is what others may fail with too: "address 192.0.2.1", "certificate
+    CN=a". `deadline_ms` is when the next push is due, on the push clock.
     """
 
     vote: Vote = "unknown"
@@ -35,6 +37,7 @@ class LocalState:
     down_slots: int = 0
     failing_since_ms: int = 0
     answered: bool = False
+    shares: tuple[str, ...] = ()
     error_class: ErrorClass | None = None
     error: str | None = None
     evidence: Evidence | None = None
@@ -114,6 +117,26 @@ def _count(before: LocalState, config: MonitorConfig, result: CheckResult, healt
     return Heard(Place.NEWEST, after, counted=True, moments=_moments(before, result, outcome))
 
 
+def expect_no_more(state: LocalState, now_ms: int) -> LocalState:
+    """Nobody asked for a check in so long that the vote says nothing any more, although the region's probers live."""
+    moment = f"{datetime.fromtimestamp(state.slot_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return replace(
+        state, vote="unknown", error_class=None, error=f"not checked since {moment}", down_slots=0, voted_ms=now_ms
+    )
+
+
+def _shared(result: CheckResult) -> tuple[str, ...]:
+    """The certificate comes first: eleven sites with one expired certificate may well be at one address."""
+    certificate, shared = result.certificate, []
+    blamed = result.error_class is ErrorClass.TLS or any("certificate" in reason.lower() for reason in result.reasons)
+    if certificate is not None and blamed:
+        shared.append(f"certificate {certificate.subject or certificate.issuer} ({certificate.not_after_ms})")
+    address = result.address or (result.evidence.address if result.evidence else None)
+    if address:
+        shared.append(f"address {address}")
+    return tuple(shared)
+
+
 def _unknown_error(result: CheckResult, healthy: bool) -> str | None:
     return result.error if healthy else "the prober says it is unhealthy"
 
@@ -132,6 +155,7 @@ def _failed(before: LocalState, config: MonitorConfig, result: CheckResult) -> L
         failing_since_ms=before.failing_since_ms or result.slot_ms,
         error_class=result.error_class,
         error=result.error,
+        shares=_shared(result),
         evidence=before.evidence if before.is_failing and before.evidence else result.evidence,
     )
 
@@ -160,6 +184,7 @@ def _answered(before: LocalState, result: CheckResult, outcome: str) -> LocalSta
         answered=True,
         error_class=result.error_class,
         error="; ".join(result.reasons) or result.error if outcome == "degraded" else None,
+        shares=_shared(result) if outcome == "degraded" else (),
         evidence=None,
     )
 
