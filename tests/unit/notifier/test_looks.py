@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from farwatch_events.channels import EmailConfig, WebhookConfig
 from farwatch_notifier.channels import discord, slack, webhook
 from farwatch_notifier.channels import email as mail
-from farwatch_notifier.channels.email_body import render_html, render_text
+from farwatch_notifier.channels.email_body import DARK, FILLS, render_html, render_text
 from farwatch_notifier.message import Alert, build_alert, sample_alert
 from farwatch_notifier.outbound import HttpAnswer
 from tests.unit.notifier.samples import EVIDENCE, NOW_MS, channel, facts, monitor, opened, recorded
@@ -266,7 +266,7 @@ def test_mails_have_no_foreign_markup_and_no_foreign_headers(text: str) -> None:
     tags = Tags()
     tags.feed(render_html(alert))
     assert tags.seen <= {
-        "html", "head", "meta", "title", "body", "div", "table", "tr", "td", "span", "h1", "p", "pre", "a",
+        "html", "head", "meta", "style", "title", "body", "div", "table", "tr", "td", "span", "h1", "p", "pre", "a",
     }  # fmt: skip
     assert tags.handlers == []
     message = parsed(alert)
@@ -295,6 +295,53 @@ def test_mails_of_one_incident_make_one_thread_and_repeats_have_one_id() -> None
     assert down["References"] == up["References"] == up["In-Reply-To"] == "<farwatch.incident-3@example.org>"
     assert down["Message-ID"] == f"<{KEY}@example.org>" == parsed(plain_alert())["Message-ID"]
     assert down["Auto-Submitted"] == "auto-generated"
+
+
+LIGHT_PAIRS = [
+    ("#101828", "#ffffff"),
+    ("#475467", "#ffffff"),
+    ("#667085", "#ffffff"),
+    ("#344054", "#f9fafb"),
+    *(("#ffffff", fill) for fill in FILLS.values()),
+]
+
+
+def luminance(colour: str) -> float:
+    """Of sRGB, as WCAG 2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(first: str, second: str) -> float:
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_mails_can_be_read_in_the_light_and_in_the_dark() -> None:
+    html = render_html(plain_alert())
+    colours = {name: dict(part.split(":") for part in style.split(";")) for name, style in DARK.items()}
+    dark = [(colours[name]["color"], colours["card"]["background"]) for name in ("strong", "soft")]
+    dark.append((colours["code"]["color"], colours["code"]["background"]))
+    assert [(pair, contrast(*pair)) for pair in [*LIGHT_PAIRS, *dark] if contrast(*pair) < 4.5] == []
+    classes = {name for found in re.findall(r'class="([^"]+)"', html) for name in found.split()}
+    assert classes == set(DARK)
+    assert "@media (prefers-color-scheme:dark){.page{background:#0c111d!important}" in html
+    for tag in re.findall(r'style="([^"]*[^-]color:[^"]*)"', html):
+        shown = re.findall(r"(?<![-\w])color:(#\w+)", tag)
+        assert set(shown) <= {text for text, _ in LIGHT_PAIRS}, tag
+
+
+def test_links_to_acknowledge_and_silence_stand_beside_the_incident() -> None:
+    given = {"acknowledge_link": f"{PUBLIC}/act/a?k=1&x=(2)", "silence_link": f"{PUBLIC}/act/s"}
+    alert = plain_alert().model_copy(update=given)
+    fields = {f["name"]: f["value"] for f in discord.render(alert)["embeds"][0]["fields"]}
+    assert fields["Act"] == f"[Acknowledge](<{PUBLIC}/act/a?k=1&x=(2%29>) · [Silence](<{PUBLIC}/act/s>)"
+    footer = slack.render(alert)["blocks"][-1]["elements"][0]["text"]
+    assert f"<{PUBLIC}/act/a?k=1&amp;x=(2)|Acknowledge> · <{PUBLIC}/act/s|Silence>" in footer
+    assert f"Acknowledge: {PUBLIC}/act/a?k=1&x=(2)" in render_text(alert)
+    assert f'href="{PUBLIC}/act/a?k=1&amp;x=(2)"' in render_html(alert)
+    assert "Act" not in {f["name"] for f in discord.render(plain_alert())["embeds"][0]["fields"]}
 
 
 def test_the_sample_has_looks_for_every_channel() -> None:

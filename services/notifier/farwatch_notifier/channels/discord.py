@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from farwatch_events.channels import DiscordConfig
+from farwatch_notifier.channels.parts import links
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import HttpAnswer, HttpCall, Outbound, show_host_only
 from farwatch_notifier.outcome import Sent
@@ -62,8 +63,14 @@ def _fields(alert: Alert) -> list[tuple[str, str, bool]]:
         ("Why", escape(alert.reason, FIELD_LIMIT), False),
         ("Answered", escape(alert.answered_status, SHORT_FIELD_LIMIT), False),
         ("Answer", code_block(alert.answered_excerpt, 600) if alert.answered_excerpt else None, False),
+        ("Act", " · ".join(f"[{words}](<{_address(url)}>)" for words, url in links(alert)[1:]), False),
     ]
     return [(name, value, inline) for name, value, inline in found if value]
+
+
+def _address(url: str) -> str:
+    """Of ours, in <> so that Discord shows no preview, and with nothing in it that would end the link."""
+    return url.replace("<", "%3C").replace(">", "%3E").replace(")", "%29")
 
 
 async def send(config: DiscordConfig, alert: Alert, dedup_key: str, outbound: Outbound) -> Sent:

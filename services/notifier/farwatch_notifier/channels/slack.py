@@ -8,10 +8,11 @@ import json
 from typing import Any
 
 from farwatch_events.channels import SlackConfig
+from farwatch_notifier.channels.parts import details, headline, links
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import HttpCall, Outbound, show_host_only
 from farwatch_notifier.outcome import Sent
-from farwatch_notifier.text import cut, lines, one_line, say_time
+from farwatch_notifier.text import cut, lines, one_line
 
 HEADER_LIMIT = 150
 SECTION_LIMIT = 3000
@@ -29,31 +30,17 @@ def escape(text: str, limit: int) -> str:
 
 def render(alert: Alert) -> dict[str, Any]:
     """The body for Slack's webhook."""
-    headline = f"{alert.symbol} {alert.title}"
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": _plain(headline, HEADER_LIMIT)},
+        {"type": "header", "text": _plain(headline(alert), HEADER_LIMIT)},
         {"type": "section", "text": _plain(alert.sentence, SECTION_LIMIT)},
     ]
     blocks += [
-        {"type": "section", "fields": [_label(name), _plain(value, FIELD_LIMIT)]} for name, value in _rows(alert)
+        {"type": "section", "fields": [_label(name), _plain(value, FIELD_LIMIT)]} for name, value in details(alert)
     ]
     if alert.answered_excerpt:
         blocks.append({"type": "section", "text": _plain_lines(alert.answered_excerpt, SECTION_LIMIT)})
     blocks.append({"type": "context", "elements": [_footer(alert)]})
-    return {"text": escape(f"{headline}: {alert.sentence}", FALLBACK_LIMIT), "blocks": blocks}
-
-
-def _rows(alert: Alert) -> list[tuple[str, str]]:
-    found = [
-        ("Target", alert.target),
-        ("Since", "" if alert.since_ms is None else say_time(alert.since_ms)),
-        ("Duration", alert.duration or ""),
-        ("Regions", ", ".join(alert.regions)),
-        ("Cause", alert.error or ""),
-        ("Why", alert.reason),
-        ("Answered", alert.answered_status),
-    ]
-    return [(name, value) for name, value in found if value]
+    return {"text": escape(f"{headline(alert)}: {alert.sentence}", FALLBACK_LIMIT), "blocks": blocks}
 
 
 def _plain(text: str, limit: int) -> dict[str, Any]:
@@ -69,11 +56,12 @@ def _label(name: str) -> dict[str, Any]:
 
 
 def _footer(alert: Alert) -> dict[str, Any]:
-    if alert.link is None:
-        return {"type": "mrkdwn", "text": "Farwatch"}
-    words = f"Open incident {alert.incident_id}" if alert.incident_id else "Open Farwatch"
-    address = alert.link.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
-    return {"type": "mrkdwn", "text": f"<{address}|{words}>"}
+    shown = [f"<{_address(address)}|{words}>" for words, address in links(alert)]
+    return {"type": "mrkdwn", "text": " · ".join(shown) or "Farwatch"}
+
+
+def _address(url: str) -> str:
+    return url.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
 
 
 async def send(config: SlackConfig, alert: Alert, dedup_key: str, outbound: Outbound) -> Sent:
@@ -84,6 +72,6 @@ async def send(config: SlackConfig, alert: Alert, dedup_key: str, outbound: Outb
         headers={"Content-Type": "application/json", "webhook-id": dedup_key},
         body=json.dumps(render(alert), ensure_ascii=False).encode(),
         secrets=(config.webhook_url,),
-        rendered=f"{alert.symbol} {alert.title}\n{alert.sentence}",
+        rendered=f"{headline(alert)}\n{alert.sentence}",
     )
     return await outbound.deliver(call)
