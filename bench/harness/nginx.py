@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,17 +39,37 @@ http {{
         root {folder}/pages;
         default_type text/html;
     }}
+    {secure}
 }}
+"""
+
+_SECURE = """\
+    server {{
+        listen 127.0.0.1:{port} ssl backlog=8192;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_session_cache off;
+        ssl_session_tickets off;
+        root {folder}/pages;
+        default_type text/html;
+    }}
 """
 
 
 class Nginx:
-    """`url` answers 200 with a page of 1 KB once started. It ends with the process that started it."""
+    """`url` answers 200 with a page of 1 KB once started. It ends with the process that started it.
 
-    def __init__(self, folder: Path) -> None:
+    `certificates` are names to files of certificate and key; `secure_urls` gives the same page over TLS with each.
+    """
+
+    def __init__(self, folder: Path, certificates: Mapping[str, tuple[Path, Path]] | None = None) -> None:
         self._folder = folder
-        self._port = free_port()
+        self._certificates = dict(certificates or {})
+        self._port, *secure_ports = _free_ports(1 + len(self._certificates))
+        self._secure_ports = dict(zip(self._certificates, secure_ports, strict=True))
+        self.port = self._port
         self.url = f"http://127.0.0.1:{self._port}/page.html"
+        self.secure_urls = {name: f"https://127.0.0.1:{port}/page.html" for name, port in self._secure_ports.items()}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -59,12 +80,21 @@ class Nginx:
         pages.mkdir(parents=True)
         (pages / "page.html").write_bytes(b"<!doctype html><title>ok</title>".ljust(PAGE_BYTES, b"."))
         config = self._folder / "nginx.conf"
-        config.write_text(_CONFIG.format(folder=self._folder, port=self._port, user="root"))
+        config.write_text(self._config())
         argv = [program, "-e", str(self._folder / "error.log"), "-p", str(self._folder), "-c", str(config)]
         with (self._folder / "output.log").open("ab") as output:
             command = processes.Command("nginx", argv, {}, self._folder, death_signal=signal.SIGTERM)
             self.process = processes.start(command, output.fileno())
         self._wait()
+
+    def _config(self) -> str:
+        secure = [
+            _SECURE.format(
+                folder=self._folder, port=self._secure_ports[name], certificate=certificate.resolve(), key=key.resolve()
+            )
+            for name, (certificate, key) in self._certificates.items()
+        ]
+        return _CONFIG.format(folder=self._folder, port=self._port, user="root", secure="".join(secure))
 
     def stop(self) -> None:
         if self.process is not None:
@@ -78,3 +108,10 @@ class Nginx:
                     return
             time.sleep(0.02)
         raise RuntimeError("nginx did not start:\n" + (self._folder / "error.log").read_text(errors="replace")[-2000:])
+
+
+def _free_ports(count: int) -> list[int]:
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
