@@ -25,6 +25,7 @@ class ApiSettings(DatabaseSettings):
     session_days: Annotated[int, Field(ge=1, le=365)] = 14
     setup_link_file: Path | None = None
     keep_raw_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    keep_hourly_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
     @field_validator("secret_key_file")
     @classmethod

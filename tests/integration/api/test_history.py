@@ -1,7 +1,11 @@
 """Checks, uptime, latency and bars from real tables."""
 
+import csv
+import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -177,4 +181,101 @@ async def test_latency_from_raw_results_and_from_rollups(
     assert merged["p50"] == pytest.approx(100, rel=0.1)
     assert merged["p99"] == pytest.approx(1000, rel=0.1)
     assert merged["phases"]["wait_ms"] == 4
-    assert data(await client.get(f"{path}?hours=2000"))["resolution"] == "day"
+    assert data(await client.get(f"{path}?hours=2400"))["resolution"] == "day"
+
+
+async def test_the_running_day_is_more_than_what_is_rolled_up_of_it(
+    client: httpx.AsyncClient, deps: TestDeps, monitor_id: int, data: Any
+) -> None:
+    """Days are rolled up anew with each hour: the outage of this hour must not wait for the next."""
+    today = floor_day(now())
+    into_day = (now() - today).total_seconds()
+    async with deps.direct() as connection:
+        await connection.execute(
+            "insert into health.verdict_changes (monitor_id, at, verdict) values ($1, $2, 'up'), ($1, $3, 'down')",
+            monitor_id,
+            today - timedelta(days=1),
+            today,
+        )
+        await connection.executemany(
+            "insert into health.uptime_days (at, monitor_id, up_seconds) values ($1, $2, $3)",
+            [(today - timedelta(days=1), monitor_id, 86400), (today, monitor_id, into_day / 2)],
+        )
+    found = data(await client.get(f"/api/monitors/{monitor_id}/uptime?series=30"))
+    assert found["periods"]["30d"]["up_seconds"] == 86400
+    assert found["periods"]["30d"]["down_seconds"] == pytest.approx(into_day, abs=5)
+    assert found["series"][-1]["down_seconds"] == pytest.approx(into_day, abs=5)
+
+
+async def test_bars_of_many_monitors_by_day(
+    client: httpx.AsyncClient, deps: TestDeps, monitor_id: int, data: Any
+) -> None:
+    young = int((await client.post("/api/monitors", json=HTTP | {"name": "Young"})).json()["data"]["id"])
+    today = floor_day(now())
+    async with deps.direct() as connection:
+        await connection.executemany(
+            "insert into health.uptime_days (at, monitor_id, up_seconds, down_seconds) values ($1, $2, $3, $4)",
+            [(today - timedelta(days=n), monitor_id, 86400 - 864 * (n == 3), 864 * (n == 3)) for n in range(1, 60)],
+        )
+        await connection.execute(
+            "insert into health.verdict_changes (monitor_id, at, verdict) values ($1, $2, 'up'), ($3, now(), 'down')",
+            monitor_id,
+            today - timedelta(days=60),
+            young,
+        )
+    found = data(await client.get(f"/api/uptime?monitors={monitor_id},{young},999&days=90"))
+    assert len(found["days"]) == 90
+    assert found["days"][-1] == today.isoformat().replace("+00:00", "Z")
+    assert set(found["monitors"]) == {str(monitor_id), str(young)}
+    bars = found["monitors"][str(monitor_id)]
+    assert bars["uptime_percent"][-4:] == [99, 100, 100, 100]
+    assert bars["coverage"][-1] == pytest.approx(1, abs=0.01)
+    assert bars["uptime_percent"][0] is None
+    assert bars["coverage"][0] == 0
+    assert bars["down_seconds"][-4] == 864
+    assert found["monitors"][str(young)]["uptime_percent"][-2:] == [None, 0]
+    assert (await client.get("/api/uptime?monitors=x")).status_code == 422
+
+
+async def test_export_is_whole_in_order_and_can_be_taken_in_pieces(
+    client: httpx.AsyncClient, deps: TestDeps, monitor_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("farwatch_api.queries.export.read_pages.__defaults__", (7,))
+    await insert_results(deps, monitor_id, 60)
+    async with deps.direct() as connection:
+        await connection.execute(
+            "insert into health.check_results (slot, monitor_id, region, outcome, kind, error)"
+            " values (date_trunc('minute', now()) - interval '9 min', $1, 'eu', 'down', 'manual', '=cmd()')",
+            monitor_id,
+        )
+    path = f"/api/monitors/{monitor_id}/checks"
+    answer = await client.get(f"{path}.jsonl")
+    assert answer.headers["content-type"].startswith("application/jsonl")
+    items = [json.loads(line) for line in answer.text.splitlines()]
+    keys = [(each["slot"], each["region"], each["kind"]) for each in items]
+    assert len(set(keys)) == len(keys) == 121
+    assert [key[0] for key in keys] == sorted(key[0] for key in keys)
+    table = list(csv.DictReader(io.StringIO((await client.get(f"{path}.csv")).text, newline="")))
+    assert [each["slot"] for each in table] == [key[0] for key in keys]
+    assert next(each for each in table if each["kind"] == "manual")["error"] == "'=cmd()"
+    assert set(table[0]) == set(items[0])
+    middle = quote(keys[60][0])
+    pieces = [(await client.get(f"{path}.csv?{piece}={middle}")).text.splitlines() for piece in ("until", "since")]
+    assert len(pieces[0]) + len(pieces[1]) - 2 == 121
+    only = (await client.get(f"{path}.csv?region=us")).text
+    assert ",eu," not in only
+    assert (await client.get("/api/monitors/99/checks.csv")).status_code == 404
+    assert (await client.get(f"{path}.csv?since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z")).status_code == 422
+    assert (await client.get(f"{path}.csv?since=2026-02-01")).status_code == 422
+
+
+async def test_raw_points_of_all_regions_together(
+    client: httpx.AsyncClient, deps: TestDeps, monitor_id: int, data: Any
+) -> None:
+    await insert_results(deps, monitor_id, 30)
+    found = data(await client.get(f"/api/monitors/{monitor_id}/latency?hours=1"))
+    merged = [point for point in found["points"] if point["region"] is None]
+    assert merged
+    assert all(point["up"] + point["down"] == 2 for point in merged)
+    alone = data(await client.get(f"/api/monitors/{monitor_id}/latency?hours=1&region=eu"))["points"]
+    assert {point["region"] for point in alone} == {"eu"}

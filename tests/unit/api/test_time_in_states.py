@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farwatch_api.queries.latency import raw_step_seconds
+from farwatch_api.queries.latency import POINTS_MAX, STEPS_MIN, Kept, resolve
 from farwatch_api.queries.time_in_states import Seconds, between, overlap
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,8 +64,38 @@ def test_no_second_is_counted_twice(changes: list[tuple[int, str]], windows: lis
     assert min(found.up, found.degraded, found.down, found.unknown, found.maintenance) >= -0.001
 
 
-def test_points_are_never_narrower_than_the_interval() -> None:
-    assert raw_step_seconds(1, 5) == 20
-    assert raw_step_seconds(1, 60) == 60
-    assert raw_step_seconds(24, 5) == 600
-    assert raw_step_seconds(1, 86_400) == 3600
+KEPT = Kept(timedelta(days=7), timedelta(days=90))
+
+
+@pytest.mark.parametrize(
+    ("hours", "interval", "regions", "source", "step"),
+    [
+        (1, 5, 1, "raw", 20),
+        (1, 60, 1, "raw", 60),
+        (24, 5, 1, "raw", 600),
+        (24, 86_400, 1, "raw", 86_400),
+        (24, 7_000, 1, "raw", 7_000),
+        (24, 60, 40, "raw", 1800),
+        (48, 60, 1, "hour", 3600),
+        (24 * 7, 60, 1, "hour", 3600),
+        (24 * 7, 21_600, 1, "hour", 21_600),
+        (24 * 30, 60, 1, "hour", 2 * 3600),
+        (24 * 90, 60, 3, "hour", 6 * 3600),
+        (24 * 90, 60, 40, "hour", 48 * 3600),
+        (24 * 365, 60, 3, "day", 86_400),
+        (24 * 365, 60, 40, "day", 7 * 86_400),
+    ],
+)
+def test_points_are_as_fine_as_kept_and_no_more_than_a_screen_holds(
+    hours: int, interval: int, regions: int, source: str, step: int
+) -> None:
+    found = resolve(timedelta(hours=hours), KEPT, interval, regions)
+    assert (found.source, found.step_seconds) == (source, step)
+    assert hours * 3600 / step * (regions + (regions > 1)) <= max(POINTS_MAX, STEPS_MIN * (regions + 1))
+
+
+def test_a_chart_reaches_only_as_far_as_its_source_is_kept() -> None:
+    short = Kept(timedelta(hours=6), timedelta(days=3))
+    assert resolve(timedelta(hours=6), short, 60, 1).source == "raw"
+    assert resolve(timedelta(hours=24), short, 60, 1).source == "hour"
+    assert resolve(timedelta(days=7), short, 60, 1).source == "day"

@@ -1,8 +1,10 @@
 """Latency over time: percentiles and phases, from raw results while they are kept, else from the rollups."""
 
+import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from farwatch_api.envelope import timestamp
 from farwatch_api.rows import Row
@@ -11,13 +13,18 @@ from farwatch_events.histogram import merge, percentile
 from farwatch_store import Connection
 
 RAW_HOURS_MAX = 24
-HOURLY_HOURS_MAX = 24 * 30
-POINTS_WANTED = 240
-_STEPS = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
+HOURLY_HOURS_MAX = 24 * 90
+POINTS_MAX = 3000
+"""Over all regions: more than a screen has columns, and few enough to send and draw at once."""
+RAW_STEPS_MAX = 240
+ROLLED_STEPS_MAX = 400
+STEPS_MIN = 60
+_RAW_SECONDS = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_ROLLED_HOURS = (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 168)
 
-# Manual and confirmation checks are extra; unknown outcomes have no latency of the target.
+# Manual and confirmation checks are extra; unknown outcomes have no latency of the target. Steps begin in 1970.
 _RAW = """
-    select date_bin(make_interval(secs => $4), slot, '2000-01-01') as at, region,
+    select date_bin(make_interval(secs => $4), slot, '1970-01-01Z') as at, region,
         count(*) filter (where outcome = 'up') as up, count(*) filter (where outcome = 'degraded') as degraded,
         count(*) filter (where outcome = 'down') as down, count(*) filter (where outcome = 'unknown') as unknown,
         percentile_cont(array[0.5, 0.95, 0.99]) within group (order by latency_ms)
@@ -28,7 +35,8 @@ _RAW = """
         avg(transfer_ms) as transfer_ms
     from health.check_results
     where monitor_id = $1 and slot >= $2 and slot <= $3 and kind is null and ($5::text is null or region = $5)
-    group by 1, 2 order by 1, 2
+    group by grouping sets ((1, 2), (1)) having grouping(region) = 0 or count(distinct region) > 1
+    order by 1, 2 nulls last
 """
 
 _ROLLED = """
@@ -37,11 +45,45 @@ _ROLLED = """
     where monitor_id = $1 and at >= $2 and at <= $3 and ($4::text is null or region = $4) order by at, region
 """
 
+_REGIONS = "select count(*) from health.monitor_state where monitor_id = $1"
 
-def raw_step_seconds(hours: float, interval_seconds: int) -> int:
-    """Width of a point: about 240 points, never narrower than the interval."""
-    wanted = max(hours * 3600 / POINTS_WANTED, interval_seconds)
-    return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How far back single results and hours go."""
+
+    raw: timedelta
+    hourly: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What points are made from, and how wide each is."""
+
+    source: Literal["raw", "hour", "day"]
+    step_seconds: int
+
+
+def resolve(length: timedelta, kept: Kept, interval_seconds: int, regions: int) -> Resolution:
+    """The finest there is for a stretch of this length up to now, in at most some thousand points.
+
+    A step is never narrower than the interval, so that a step without a point is a gap. Pure.
+    """
+    hours = length.total_seconds() / 3600
+    lines = regions + (regions > 1)
+    room = max(STEPS_MIN, POINTS_MAX // max(1, lines))
+    slack = timedelta(minutes=1)
+    if hours <= RAW_HOURS_MAX and length <= kept.raw + slack:
+        wanted = max(length.total_seconds() / min(RAW_STEPS_MAX, room), interval_seconds)
+        return Resolution("raw", _at_least(wanted, _RAW_SECONDS))
+    wanted = max(hours / min(ROLLED_STEPS_MAX, room), interval_seconds / 3600)
+    if hours <= HOURLY_HOURS_MAX and length <= kept.hourly + slack:
+        return Resolution("hour", 3600 * _at_least(wanted, _ROLLED_HOURS))
+    return Resolution("day", 3600 * _at_least(max(24, wanted), _ROLLED_HOURS))
+
+
+def _at_least(wanted: float, steps: Sequence[int]) -> int:
+    return next((step for step in steps if step >= wanted), math.ceil(wanted))
 
 
 async def latency_series(
@@ -51,24 +93,29 @@ async def latency_series(
     start: datetime,
     end: datetime,
     region: str | None,
-    raw_kept: timedelta,
-    now: datetime,
+    kept: Kept,
 ) -> dict[str, Any]:
-    """Points per region and over all of them; `resolution` says what they were made from."""
-    hours = (end - start).total_seconds() / 3600
-    if hours <= RAW_HOURS_MAX and start >= now - raw_kept - timedelta(minutes=1):
-        step = raw_step_seconds(hours, interval_seconds)
+    """Points per region and, where there are several, over all of them (`region` null); `resolution` says what they
+    were made from. A step without a point is a time without a result. `end` is now."""
+    regions = 1 if region else int(await connection.fetchval(_REGIONS, monitor_id))
+    chosen = resolve(end - start, kept, interval_seconds, regions)
+    step = chosen.step_seconds
+    if chosen.source == "raw":
         rows = await connection.fetch(_RAW, monitor_id, start, end, float(step), region)
-        return _answer("raw", step, [_raw_point(row) for row in rows])
-    daily = hours > HOURLY_HOURS_MAX
-    table = "health.rollup_days" if daily else "health.rollup_hours"
+        return _answer(chosen, [_raw_point(row) for row in rows])
+    table = "health.rollup_hours" if chosen.source == "hour" else "health.rollup_days"
     rows = await connection.fetch(_ROLLED.format(table=table), monitor_id, start, end, region)
-    return _answer("day" if daily else "hour", 86400 if daily else 3600, _rolled_points(rows))
+    return _answer(chosen, _rolled_points(rows, step))
 
 
-def _answer(resolution: str, step_seconds: int, points: list[dict[str, Any]]) -> dict[str, Any]:
+def _answer(chosen: Resolution, points: list[dict[str, Any]]) -> dict[str, Any]:
     regions = sorted({point["region"] for point in points if point["region"] is not None})
-    return {"resolution": resolution, "step_seconds": step_seconds, "regions": regions, "points": points}
+    return {
+        "resolution": chosen.source,
+        "step_seconds": chosen.step_seconds,
+        "regions": regions,
+        "points": points,
+    }
 
 
 def _raw_point(row: Row) -> dict[str, Any]:
@@ -86,16 +133,18 @@ def _raw_point(row: Row) -> dict[str, Any]:
     }
 
 
-def _rolled_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """A point a region, and one of all regions together (`region` null) where there are several."""
-    by_time: dict[datetime, list[Row]] = {}
+def _rolled_points(rows: Sequence[Row], step_seconds: int) -> list[dict[str, Any]]:
+    """A point a region and step, and one of all regions together (`region` null) where there are several."""
+    by_step: dict[int, dict[str, list[Row]]] = {}
     for row in rows:
-        by_time.setdefault(row["at"], []).append(row)
+        number = int(row["at"].timestamp()) // step_seconds
+        by_step.setdefault(number, {}).setdefault(row["region"], []).append(row)
     points = []
-    for at, group in by_time.items():
-        points += [_rolled_point(at, row["region"], [row]) for row in group]
-        if len(group) > 1:
-            points.append(_rolled_point(at, None, group))
+    for number, regions in by_step.items():
+        at = datetime.fromtimestamp(number * step_seconds, UTC)
+        points += [_rolled_point(at, region, group) for region, group in sorted(regions.items())]
+        if len(regions) > 1:
+            points.append(_rolled_point(at, None, [row for group in regions.values() for row in group]))
     return points
 
 

@@ -28,9 +28,10 @@ _HOURS = f"""
     where monitor_id = any($1::bigint[]) and at >= $2 group by monitor_id
 """  # noqa: S608
 
+# The running day is rolled up hour by hour, so its row is never the whole of it.
 _DAYS = f"""
     select monitor_id, max(at) as last_at, {_SUMS} from health.uptime_days
-    where monitor_id = any($1::bigint[]) and at >= $2 group by monitor_id
+    where monitor_id = any($1::bigint[]) and at >= $2 and at < $3 group by monitor_id
 """  # noqa: S608
 
 # The verdict in force at $2 is the last change before it, whenever that was.
@@ -48,7 +49,7 @@ _CHANGES = """
 _SERIES = """
     select at, up_seconds as up, degraded_seconds as degraded, down_seconds as down, unknown_seconds as unknown,
         maintenance_seconds as maintenance
-    from {table} where monitor_id = $1 and at >= $2 order by at
+    from {table} where monitor_id = $1 and at >= $2 and at < $3 order by at
 """
 
 
@@ -100,7 +101,7 @@ async def _one_period(
     begins = max(start, monitor["created_at"])
     if not by_days:
         return (await _since(connection, [monitor], start, now))[monitor["id"]][0], begins
-    rows = await connection.fetch(_DAYS, [monitor["id"]], start)
+    rows = await connection.fetch(_DAYS, [monitor["id"]], start, floor_day(now))
     if not rows:
         return (await _since(connection, [monitor], start, now))[monitor["id"]][0], begins
     rest = (await _since(connection, [monitor], rows[0]["last_at"] + timedelta(days=1), now))[monitor["id"]][0]
@@ -144,7 +145,7 @@ async def uptime_series(connection: Connection, monitor: Row, days: int, now: da
     hourly = days <= 2
     table, step = ("health.uptime_hours", timedelta(hours=1)) if hourly else ("health.uptime_days", timedelta(days=1))
     start = floor_hour(now - timedelta(days=days)) if hourly else floor_day(now - timedelta(days=days - 1))
-    rows = await connection.fetch(_SERIES.format(table=table), monitor["id"], start)
+    rows = await connection.fetch(_SERIES.format(table=table), monitor["id"], start, _floor(now, hourly=hourly))
     series = [(row["at"], seconds_of(row)) for row in rows]
     running = series[-1][0] + step if series else max(start, _floor(monitor["created_at"], hourly=hourly))
     changes = group_changes(await connection.fetch(_CHANGES, [monitor["id"]], running)).get(monitor["id"], [])
@@ -153,6 +154,48 @@ async def uptime_series(connection: Connection, monitor: Row, days: int, now: da
         series.append((running, between(changes, running, min(running + step, now), windows)))
         running += step
     return [{"at": at, "seconds": seconds, "span_seconds": span(at, step, monitor, now)} for at, seconds in series]
+
+
+_MANY = "select id, tags, created_at from config.monitors where id = any($1::bigint[]) and deleted_at is null"
+
+_MANY_DAYS = """
+    select monitor_id, at, up_seconds as up, degraded_seconds as degraded, down_seconds as down,
+        unknown_seconds as unknown, maintenance_seconds as maintenance
+    from health.uptime_days where monitor_id = any($1::bigint[]) and at >= $2 and at < $3
+"""
+
+
+async def uptime_bars(
+    connection: Connection, monitor_ids: Sequence[int], days: int, now: datetime
+) -> tuple[list[datetime], dict[int, list[tuple[Seconds, float]]]]:
+    """The days, oldest first, and for each monitor that exists its seconds in each of them with how many seconds the
+    day had for it: what lies before it was made and after now left out. What is not rolled up yet is computed."""
+    today = floor_day(now)
+    dates = [today - timedelta(days=number) for number in range(days - 1, -1, -1)]
+    monitors = await connection.fetch(_MANY, list(monitor_ids))
+    rolled: dict[int, dict[datetime, Seconds]] = {monitor["id"]: {} for monitor in monitors}
+    for row in await connection.fetch(_MANY_DAYS, list(rolled), dates[0], today):
+        rolled[row["monitor_id"]][row["at"]] = seconds_of(row)
+    open_from = {
+        monitor["id"]: _open_from(rolled[monitor["id"]], monitor["created_at"], dates[0]) for monitor in monitors
+    }
+    earliest = min(open_from.values(), default=today)
+    changes = group_changes(await connection.fetch(_CHANGES, list(rolled), earliest))
+    windows = await windows_since(connection, earliest)
+    bars: dict[int, list[tuple[Seconds, float]]] = {}
+    for monitor in monitors:
+        monitor_id, known = monitor["id"], rolled[monitor["id"]]
+        planned = touching(windows, monitor_id, monitor["tags"])
+        for at in dates:
+            if at >= open_from[monitor_id]:
+                known[at] = between(changes.get(monitor_id, []), at, min(at + timedelta(days=1), now), planned)
+        bars[monitor_id] = [(known.get(at, Seconds()), span(at, timedelta(days=1), monitor, now)) for at in dates]
+    return dates, bars
+
+
+def _open_from(rolled: Mapping[datetime, Seconds], created_at: datetime, first: datetime) -> datetime:
+    """The first day to compute from changes."""
+    return max(rolled) + timedelta(days=1) if rolled else max(first, floor_day(created_at))
 
 
 def _floor(moment: datetime, *, hourly: bool) -> datetime:

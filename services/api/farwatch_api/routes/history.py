@@ -1,5 +1,6 @@
 """What a monitor did: checks, uptime, latency, and the bars of many."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -15,8 +16,9 @@ from farwatch_api.params import Cursor, Hours, Id, Limit, RegionFilter
 from farwatch_api.problems import Invalid
 from farwatch_api.queries.checks import heartbeat_bars, hourly_checks, raw_checks
 from farwatch_api.queries.cursors import LARGEST_BIGINT
-from farwatch_api.queries.latency import latency_series
-from farwatch_api.queries.uptime import describe, uptime_periods, uptime_series
+from farwatch_api.queries.latency import Kept, latency_series
+from farwatch_api.queries.time_in_states import Seconds
+from farwatch_api.queries.uptime import describe, uptime_bars, uptime_periods, uptime_series
 from farwatch_api.rows import Row
 from farwatch_store import Connection
 
@@ -58,6 +60,32 @@ async def get_heartbeats(
     async with deps.read() as connection:
         bars = await heartbeat_bars(connection, ids, results, deps.now())
     return success({"monitors": {str(monitor_id): regions for monitor_id, regions in bars.items()}})
+
+
+@bars_router.get("/uptime", summary="Uptime of many monitors by day, oldest first: what bars are drawn from")
+async def get_uptime_bars(
+    deps: Dependencies,
+    monitors: Annotated[str, Query(max_length=2200, description="Ids separated by commas, at most 100")],
+    days: Annotated[int, Query(ge=1, le=400)] = 90,
+) -> Response:
+    async with deps.read() as connection:
+        dates, bars = await uptime_bars(connection, monitor_ids(monitors), days, deps.now())
+    return success(
+        {
+            "days": [views.moment(at) for at in dates],
+            "monitors": {str(monitor_id): _columns(entries) for monitor_id, entries in bars.items()},
+        }
+    )
+
+
+def _columns(entries: Sequence[tuple[Seconds, float]]) -> dict[str, list[float | None]]:
+    """Each figure as a list with an entry a day: a third of the size of an object a day."""
+    percents = [seconds.uptime_percent() for seconds, _ in entries]
+    return {
+        "uptime_percent": [None if percent is None else round(percent, 4) for percent in percents],
+        "coverage": [round(seconds.coverage(length), 4) for seconds, length in entries],
+        "down_seconds": [round(seconds.down) for seconds, _ in entries],
+    }
 
 
 @router.get("/{monitor_id}/checks", summary="Results, newest first: single ones while kept, else hours")
@@ -128,7 +156,6 @@ async def get_latency(deps: Dependencies, monitor_id: Id, hours: Hours = 24, reg
             now - timedelta(hours=hours),
             now,
             region,
-            timedelta(days=deps.settings.keep_raw_days),
-            now,
+            Kept(timedelta(days=deps.settings.keep_raw_days), timedelta(days=deps.settings.keep_hourly_days)),
         )
     return success({"monitor_id": monitor_id, **data})
