@@ -86,6 +86,18 @@ def is_server(text: str) -> bool:
     return parts.scheme in ("nats", "tls", "ws", "wss") and bool(parts.hostname)
 
 
+def _cancels() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _insist_on_cancelling(before: int) -> None:
+    """Until Python 3.12 wait_for, which nats-py asks with, forgets a cancellation that meets the answer: whoever
+    waits for the cancelled task to end would wait for ever."""
+    if _cancels() > before:
+        raise asyncio.CancelledError
+
+
 class Subscription:
     """Interest in a subject that outlives any one connection."""
 
@@ -221,11 +233,14 @@ class Link:
         if not self.connected and not await self.wait_connected(timeout_seconds):
             raise ConnectionLost(f"{subject}: not connected to NATS")
         client, scope = self._client, asyncio.timeout_at(due)
+        cancels = _cancels()
         self._asking.add(scope)
         try:
             async with scope:
                 # The longer time of nats-py never comes to pass.
-                return await client.request(subject, data, timeout_seconds + 60, headers=headers)
+                answer = await client.request(subject, data, timeout_seconds + 60, headers=headers)
+            _insist_on_cancelling(cancels)
+            return answer
         except TimeoutError:
             if client is self._client and self.connected:
                 raise BusTimeout(f"{subject}: no answer within {timeout_seconds:g} s") from None
