@@ -6,11 +6,12 @@ These models are the validation of the REST API, of `farwatch apply` and of what
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, field_validator, model_validator
 
+from farwatch_events.assertions import ASSERTIONS_MAX, CONNECTION, LATENCY, TLS, Assertion, Kind, fit_assertions
 from farwatch_events.subjects import PUSH_REGION, REGION_PATTERN
 
 MASK = "********"
@@ -60,7 +61,9 @@ class Auth(Strict):
 
 
 class MonitorBase(Strict):
-    """The fields that every check type has."""
+    """The fields that every check type has. `subjects` are what its assertions can be about."""
+
+    subjects: ClassVar[Mapping[str, Kind]] = {}
 
     name: Name
     interval_seconds: int = Field(default=60, ge=5, le=86400)
@@ -74,6 +77,7 @@ class MonitorBase(Strict):
     parents: list[MonitorId] = Field(default_factory=list, max_length=20)
     """Monitors this one stands behind: while one of them is down, its own alerts are held. Checking goes on."""
     degraded_ms: int | None = Field(default=None, ge=1, le=120_000)
+    assertions: list[Assertion] = Field(default_factory=list, max_length=ASSERTIONS_MAX)
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +102,11 @@ class MonitorBase(Strict):
     @classmethod
     def _once_each(cls, values: list[Any]) -> list[Any]:
         return list(dict.fromkeys(values))
+
+    @field_validator("assertions")
+    @classmethod
+    def _fit_assertions(cls, assertions: list[Assertion]) -> list[Assertion]:
+        return fit_assertions(assertions, cls.subjects)
 
     @model_validator(mode="after")
     def _timeout_within_interval(self) -> Self:
@@ -163,6 +172,21 @@ def is_secret_header(name: str) -> bool:
 
 
 class HttpMonitor(MonitorBase):
+    subjects: ClassVar[Mapping[str, Kind]] = {
+        "status": "status",
+        **CONNECTION,
+        **TLS,
+        "latency.wait": "number",
+        "latency.transfer": "number",
+        "protocol": "text",
+        "header.<name>": "any",
+        "body": "text",
+        "body.json.<path>": "any",
+        "body.size": "number",
+        "redirects.count": "number",
+        "redirects.url": "text",
+    }
+
     type: Literal["http"]
     url: Trimmed = Field(min_length=1, max_length=4096)
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
@@ -208,6 +232,8 @@ class HttpMonitor(MonitorBase):
 
 
 class PingMonitor(MonitorBase):
+    subjects: ClassVar[Mapping[str, Kind]] = {**LATENCY, "packet_loss": "number", "jitter": "number", "ip": "text"}
+
     type: Literal["ping"]
     host: Trimmed
     packets: int = Field(default=3, ge=1, le=20)
@@ -216,6 +242,8 @@ class PingMonitor(MonitorBase):
 
 
 class PortMonitor(MonitorBase):
+    subjects: ClassVar[Mapping[str, Kind]] = CONNECTION
+
     type: Literal["port"]
     host: Trimmed
     port: Port
@@ -224,11 +252,20 @@ class PortMonitor(MonitorBase):
 
 
 class DnsMonitor(MonitorBase):
+    subjects: ClassVar[Mapping[str, Kind]] = {
+        "latency": "number",
+        "dns.values": "values",
+        "dns.count": "number",
+        "dns.rcode": "text",
+    }
+
     type: Literal["dns"]
     host: Trimmed
     record_type: Literal["A", "AAAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA", "CAA", "PTR"] = "A"
     resolver: str | None = Field(default=None, max_length=260)
     """`address` or `address:port` of the server to ask; None asks the prober's own resolvers."""
+    transport: Literal["udp", "tcp"] = "udp"
+    expected_rcode: Literal["NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED", "NOTIMP", "FORMERR"] = "NOERROR"
     expected_values: list[str] = Field(default_factory=list, max_length=64)
     _check_host = field_validator("host")(_require_host)
 
@@ -239,8 +276,21 @@ class DnsMonitor(MonitorBase):
             raise ValueError("must be an address or address:port")
         return resolver
 
+    @model_validator(mode="after")
+    def _rcode_of_one_server(self) -> Self:
+        if self.expected_rcode not in ("NOERROR", "NXDOMAIN") and self.resolver is None:
+            raise ValueError("resolver is needed to expect this code: the usual name servers are asked in turn")
+        return self
+
 
 class TlsMonitor(MonitorBase):
+    subjects: ClassVar[Mapping[str, Kind]] = {
+        **CONNECTION,
+        **TLS,
+        "certificate.subject": "text",
+        "certificate.issuer": "text",
+    }
+
     type: Literal["tls"]
     host: Trimmed
     port: Port = 443

@@ -74,6 +74,21 @@ class Try(Message):
     address: str | None = None
 
 
+SEEN_MAX_CHARS = 120
+"""Of what an assertion expected and of what was seen: enough to tell, little enough to store."""
+
+
+class AssertionResult(Message):
+    """What became of one expectation. `seen` is None when the answer had nothing of the kind."""
+
+    subject: str
+    operator: str
+    expected: str = ""
+    seen: str | None = None
+    ok: bool = True
+    severity: Literal["down", "degraded"] = "down"
+
+
 class CheckResult(Message):
     """The end of one check in one region: the last try's figures and every try's outcome.
 
@@ -98,6 +113,8 @@ class CheckResult(Message):
     error_class: ErrorClass | None = None
     error: str | None = None
     reasons: list[str] = Field(default_factory=list)
+    assertions: list[AssertionResult] = Field(default_factory=list)
+    """Every assertion of the monitor, and of its shorthands (expected_status and so on) those that do not hold."""
     certificate: Certificate | None = None
     evidence: Evidence | None = None
     request_id: str | None = None

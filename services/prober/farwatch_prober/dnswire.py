@@ -28,7 +28,7 @@ RECORD_TYPES: Mapping[str, int] = MappingProxyType(
 )
 
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
-RCODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
 _HEADER = struct.Struct("!6H")
 _RECORD = struct.Struct("!HHIH")

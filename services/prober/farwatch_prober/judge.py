@@ -2,65 +2,158 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
+from farwatch_events.assertions import Assertion, Operator, Severity
 from farwatch_events.monitor import HttpMonitor
-from farwatch_events.results import Certificate, ErrorClass, Outcome
-from farwatch_prober.outcome import in_words
+from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Outcome, Phases
+from farwatch_prober.assertions import Facts, Finding, Rule, evaluate, plain_record
+from farwatch_prober.outcome import ProbeOutcome, in_words
+
+CACHED_RULES = 4096
+DEFAULT_STATUS = ("200-299",)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`error_class` and `error` are set exactly when the outcome is down."""
+    """`error_class` and `error` are set exactly when the outcome is down, `reasons` exactly when it is degraded."""
 
     outcome: Outcome
     error_class: ErrorClass | None = None
     error: str | None = None
     reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """`text` is the decoded body, as far as it was read; `complete` is False when reading stopped at the limit."""
-
-    status: int
-    text: str
-    complete: bool
-    latency_ms: float
-    certificate: Certificate | None = None
+    assertions: tuple[AssertionResult, ...] = ()
 
 
 UP = Judgement("up")
 
 
-def judge_http(spec: HttpMonitor, answer: HttpAnswer) -> Judgement:
-    if not spec.accepts_status(answer.status):
-        expected = ", ".join(spec.expected_status)
-        return _down(ErrorClass.STATUS, f"Answered {status_words(answer.status)}; expected {expected}")
-    if (fault := _text_fault(spec, answer)) is not None:
-        return _down(ErrorClass.CONTENT, fault)
-    return judge_warnings(answer.latency_ms, spec.degraded_ms, answer.certificate, spec.certificate_warning_days)
+def judge(rules: Sequence[Rule], facts: Facts, warnings: Sequence[str] = ()) -> Judgement:
+    """Down by the first rule of that severity that does not hold; degraded by the others, and by `warnings`."""
+    findings = evaluate(rules, facts)
+    failed = [finding for finding in findings if finding.sentence]
+    if not failed and not warnings:
+        return Judgement("up", assertions=tuple(finding.result for finding in findings)) if findings else UP
+    results = tuple(finding.result for finding in findings)
+    if (fatal := [finding for finding in failed if finding.result.severity == "down"]) != []:
+        return Judgement("down", fatal[0].rule.error_class, _with_others(fatal), assertions=results)
+    reasons = (*(finding.sentence for finding in failed), *warnings)
+    return Judgement("degraded", reasons=reasons, assertions=results)
 
 
-def judge_warnings(
-    latency_ms: float | None,
-    degraded_ms: int | None,
-    certificate: Certificate | None = None,
-    warning_days: int = 0,
-) -> Judgement:
-    """Up, or degraded because it was slow or its certificate nears its end (`warning_days` 0 turns that off)."""
-    reasons = []
-    if degraded_ms is not None and latency_ms is not None and latency_ms > degraded_ms:
-        reasons.append(f"Slow: took {latency_ms:,.0f} ms, more than {degraded_ms:,} ms")
-    if certificate is not None and warning_days > 0 and certificate.days < warning_days:
-        reasons.append(certificate_words(certificate.days))
-    return Judgement("degraded", reasons=tuple(reasons)) if reasons else UP
+def _with_others(fatal: Sequence[Finding]) -> str:
+    others = len(fatal) - 1
+    if not others or fatal[0].rule.words is not None:
+        return fatal[0].sentence
+    return f"{fatal[0].sentence} (and {others} more assertion{'s'[: others > 1]} failed)"
+
+
+def outcome_of(judgement: Judgement, **facts: Any) -> ProbeOutcome:
+    """A try that came to an end, as it was judged."""
+    return ProbeOutcome(
+        outcome=judgement.outcome,
+        error_class=judgement.error_class,
+        error=judgement.error,
+        reasons=judgement.reasons,
+        assertions=judgement.assertions,
+        **facts,
+    )
+
+
+def rules_of_http(spec: HttpMonitor) -> tuple[Rule, ...]:
+    """The default of expected_status gives way to an assertion about the status."""
+    has_own = any(assertion.subject == "status" for assertion in spec.assertions)
+    expected = tuple(spec.expected_status)
+    status = () if has_own and expected == DEFAULT_STATUS else _status_rules(expected)
+    texts = _text_rules(spec.expected_text, spec.forbidden_text)
+    return status + texts + rules_of(spec.assertions, spec.degraded_ms, spec.certificate_warning_days)
+
+
+def rules_of(own: Sequence[Assertion], degraded_ms: int | None, warning_days: int = 0) -> tuple[Rule, ...]:
+    """The assertions themselves, then being slow and a certificate near its end (`warning_days` 0 turns that off)."""
+    return tuple(map(Rule, own)) + _warning_rules(degraded_ms, warning_days)
+
+
+@lru_cache(maxsize=CACHED_RULES)
+def _status_rules(expected_status: tuple[str, ...]) -> tuple[Rule, ...]:
+    listed = ", ".join(expected_status)
+
+    def words(facts: Facts) -> str:
+        return f"Answered {status_words(facts.values['status'])}; expected {listed}{_hint(facts)}"
+
+    return (Rule(_assertion("status", "one_of", expected_status), ErrorClass.STATUS, words),)
+
+
+def _hint(facts: Facts) -> str:
+    """Many servers answer GET only."""
+    is_head = facts.values.get("method") == "HEAD" and facts.values["status"] in (400, 403, 404, 405, 501)
+    return " (some servers do not answer HEAD: try GET)" if is_head else ""
+
+
+@lru_cache(maxsize=CACHED_RULES)
+def _text_rules(expected_text: str | None, forbidden_text: str | None) -> tuple[Rule, ...]:
+    rules = [_text_rule("contains", expected_text)] if expected_text is not None else []
+    return (*rules, _text_rule("not_contains", forbidden_text)) if forbidden_text is not None else tuple(rules)
+
+
+def _text_rule(operator: Operator, text: str) -> Rule:
+    def words(facts: Facts) -> str:
+        where = "the answer" if facts.complete else "the first 1 MiB of the answer"
+        return f"{_quoted(text)} is missing from {where}" if operator == "contains" else found
+
+    found = f"The answer contains {_quoted(text)}"
+    return Rule(_assertion("body", operator, text), ErrorClass.CONTENT, words)
+
+
+@lru_cache(maxsize=CACHED_RULES)
+def _warning_rules(degraded_ms: int | None, warning_days: int) -> tuple[Rule, ...]:
+    rules = [_slow_rule(degraded_ms)] if degraded_ms is not None else []
+    return (*rules, _certificate_rule(warning_days)) if warning_days > 0 else tuple(rules)
+
+
+def _certificate_rule(warning_days: int) -> Rule:
+    expected = _assertion("certificate.days", "greater_than", warning_days - 1, "degraded")
+    return Rule(expected, ErrorClass.TLS, lambda facts: certificate_words(facts.values["certificate.days"]))
+
+
+def _slow_rule(degraded_ms: int) -> Rule:
+    def words(facts: Facts) -> str:
+        return f"Slow: took {facts.values['latency']:,.0f} ms, more than {degraded_ms:,} ms"
+
+    return Rule(_assertion("latency", "less_than", degraded_ms, "degraded"), ErrorClass.TIMEOUT, words)
+
+
+def _assertion(subject: str, operator: Operator, value: Any, severity: Severity = "down") -> Assertion:
+    return Assertion(subject=subject, operator=operator, value=value, severity=severity)
+
+
+def phase_facts(latency_ms: float | None, phases: Phases) -> dict[str, Any]:
+    return {
+        "latency": latency_ms,
+        "latency.dns": phases.dns_ms,
+        "latency.connect": phases.connect_ms,
+        "latency.tls": phases.tls_ms,
+        "latency.wait": phases.wait_ms,
+        "latency.transfer": phases.transfer_ms,
+    }
+
+
+def certificate_facts(certificate: Certificate | None) -> dict[str, Any]:
+    if certificate is None:
+        return {}
+    return {
+        "certificate.days": certificate.days,
+        "certificate.subject": certificate.subject,
+        "certificate.issuer": certificate.issuer,
+    }
 
 
 def judge_values(seen: Sequence[str], expected: Sequence[str]) -> str | None:
     """The sentence when an expected DNS value is missing; values compare without case and final dot."""
-    known = {_plain(value) for value in seen}
-    missing = [value for value in expected if _plain(value) not in known]
+    known = {plain_record(value) for value in seen}
+    missing = [value for value in expected if plain_record(value) not in known]
     if not missing:
         return None
     return f"The answer {_listed(seen)} lacks {_listed(missing)}"
@@ -88,26 +181,9 @@ def certificate_words(days: int) -> str:
     return "The certificate expires today" if days == 0 else f"The certificate expires in {days} day{'s'[: days > 1]}"
 
 
-def _text_fault(spec: HttpMonitor, answer: HttpAnswer) -> str | None:
-    if spec.expected_text is not None and spec.expected_text not in answer.text:
-        where = "the answer" if answer.complete else "the first 1 MiB of the answer"
-        return f"{_quoted(spec.expected_text)} is missing from {where}"
-    if spec.forbidden_text is not None and spec.forbidden_text in answer.text:
-        return f"The answer contains {_quoted(spec.forbidden_text)}"
-    return None
-
-
-def _down(error_class: ErrorClass, error: str) -> Judgement:
-    return Judgement("down", error_class, error)
-
-
 def _quoted(text: str) -> str:
     shown = text if len(text) <= 100 else text[:99] + "…"
     return f'"{shown}"'
-
-
-def _plain(value: str) -> str:
-    return value.strip().strip('"').lower().removesuffix(".")
 
 
 def _listed(values: Sequence[str]) -> str:

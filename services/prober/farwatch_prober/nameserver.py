@@ -95,15 +95,15 @@ class NameServer:
     def __repr__(self) -> str:
         return endpoint(self.address, self.port)
 
-    async def ask(self, name: str, record_type: int, timeout_seconds: float) -> dnswire.Reply:
+    async def ask(self, name: str, record_type: int, timeout_seconds: float, *, by_tcp: bool = False) -> dnswire.Reply:
         """Its answer, whatever the rcode. Raises ServerFault when none came in time."""
         if self.outstanding >= MAX_OUTSTANDING:
             raise ServerFault("has too many unanswered questions of ours", busy=True)
         self.outstanding += 1
         try:
             async with asyncio.timeout(timeout_seconds):
-                reply = await self._ask_udp(name, record_type)
-                if reply.truncated:
+                reply = None if by_tcp else await self._ask_udp(name, record_type)
+                if reply is None or reply.truncated:
                     reply = await self._ask_tcp(name, record_type)
         except TimeoutError:
             self.suspect = True

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from farwatch_events.results import NO_VOTE, Certificate, ErrorClass, Evidence, Outcome, Phases
+from farwatch_events.results import NO_VOTE, AssertionResult, Certificate, ErrorClass, Evidence, Outcome, Phases
 
 NO_PHASES = Phases()
 
@@ -20,6 +20,7 @@ class ProbeOutcome:
     error_class: ErrorClass | None = None
     error: str | None = None
     reasons: tuple[str, ...] = ()
+    assertions: tuple[AssertionResult, ...] = ()
     certificate: Certificate | None = None
     evidence: Evidence | None = None
 

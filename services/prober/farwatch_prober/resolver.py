@@ -134,7 +134,7 @@ class Resolver:
             raise ProbeFailure(error_class, f"{name} could not be looked up: {fault}") from None
 
     async def ask_server(
-        self, address: str, port: int, name: str, record_type: int, timeout_seconds: float
+        self, address: str, port: int, name: str, record_type: int, timeout_seconds: float, *, by_tcp: bool = False
     ) -> dnswire.Reply:
         """As a dns check asks one server of its choice. Raises ServerFault."""
         server = self._asked.pop((address, port), None) or NameServer(address, port)
@@ -145,7 +145,7 @@ class Resolver:
             )
             if idle is not None:
                 self._asked.pop(idle).close()
-        return await server.ask(name, record_type, timeout_seconds)
+        return await server.ask(name, record_type, timeout_seconds, by_tcp=by_tcp)
 
     def _looked_up(self, key: tuple[str, int], lookup: asyncio.Task[dnswire.Reply]) -> None:
         self._lookups.pop(key, None)

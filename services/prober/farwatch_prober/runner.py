@@ -143,6 +143,7 @@ def make_result(
         error_class=outcome.error_class,
         error=outcome.error,
         reasons=list(outcome.reasons),
+        assertions=list(outcome.assertions),
         certificate=outcome.certificate,
         evidence=evidence,
         request_id=due.request_id,

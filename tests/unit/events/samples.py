@@ -170,6 +170,11 @@ RESULT = results.CheckResult(
     error_class=results.ErrorClass.STATUS,
     error="Answered 503, expected 200-299",
     reasons=["certificate ends in 5 days"],
+    assertions=[
+        results.AssertionResult(
+            subject="status", operator="one_of", expected="200-299", seen="503", ok=False, severity="down"
+        )
+    ],
     certificate=results.Certificate(not_after_ms=AT, days=5, subject="shop.example", issuer="Example CA"),
     evidence=EVIDENCE,
     request_id="r1",

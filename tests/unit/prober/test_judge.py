@@ -6,13 +6,16 @@ from hypothesis import strategies as st
 
 from farwatch_events.monitor import HttpMonitor
 from farwatch_events.results import Certificate, ErrorClass
+from farwatch_prober.assertions import Facts
 from farwatch_prober.judge import (
-    HttpAnswer,
+    Judgement,
+    certificate_facts,
     certificate_words,
-    judge_http,
+    judge,
     judge_loss,
     judge_values,
-    judge_warnings,
+    rules_of,
+    rules_of_http,
     status_words,
 )
 
@@ -21,9 +24,12 @@ def spec(**fields: Any) -> HttpMonitor:
     return HttpMonitor.model_validate({"type": "http", "name": "x", "url": "https://x.test/"} | fields)
 
 
-def answer(**fields: Any) -> HttpAnswer:
-    base: dict[str, Any] = {"status": 200, "text": "all is well", "complete": True, "latency_ms": 120.0}
-    return HttpAnswer(**(base | fields))
+def judged(fields: dict[str, Any], seen: dict[str, Any]) -> Judgement:
+    base: dict[str, Any] = {"status": 200, "text": "all is well", "complete": True, "latency": 120.0}
+    values = base | seen
+    text, complete = values.pop("text"), values.pop("complete")
+    values |= certificate_facts(values.pop("certificate", None))
+    return judge(rules_of_http(spec(**fields)), Facts(values, (), text, complete))
 
 
 def cert(days: int) -> Certificate:
@@ -47,7 +53,7 @@ def cert(days: int) -> Certificate:
         ({"forbidden_text": "error"}, {}, "up", None, None),
         ({"expected_text": "x"}, {"status": 500}, "down", "status",
          "Answered 500 Internal Server Error; expected 200-299"),
-        ({"degraded_ms": 120}, {}, "up", None, None),
+        ({"degraded_ms": 121}, {}, "up", None, None),
         ({"degraded_ms": 119}, {}, "degraded", None, "Slow: took 120 ms, more than 119 ms"),
         ({}, {"certificate": cert(14)}, "up", None, None),
         ({}, {"certificate": cert(13)}, "degraded", None, "The certificate expires in 13 days"),
@@ -58,13 +64,13 @@ def cert(days: int) -> Certificate:
 def test_answers(
     fields: dict[str, Any], seen: dict[str, Any], outcome: str, error_class: str | None, words: str | None
 ) -> None:
-    judgement = judge_http(spec(**fields), answer(**seen))
+    judgement = judged(fields, seen)
     assert (judgement.outcome, judgement.error_class) == (outcome, error_class)
     assert words in ([judgement.error, *judgement.reasons] if words else [None])
 
 
 def test_every_reason_for_degraded_is_told() -> None:
-    judgement = judge_warnings(2000, 1000, cert(3), 14)
+    judgement = judge(rules_of([], 1000, 14), Facts({"latency": 2000.0, **certificate_facts(cert(3))}))
     assert judgement.reasons == ("Slow: took 2,000 ms, more than 1,000 ms", "The certificate expires in 3 days")
 
 
@@ -72,9 +78,8 @@ def test_every_reason_for_degraded_is_told() -> None:
 def test_an_error_comes_with_down_and_only_with_it(
     status: int, text: str, degraded_ms: int | None, latency_ms: float
 ) -> None:
-    judgement = judge_http(
-        spec(expected_text="a", degraded_ms=degraded_ms), answer(status=status, text=text, latency_ms=latency_ms)
-    )
+    fields = {"expected_text": "a", "degraded_ms": degraded_ms}
+    judgement = judged(fields, {"status": status, "text": text, "latency": latency_ms})
     assert (judgement.outcome == "down") == (judgement.error_class is not None) == (judgement.error is not None)
     assert (judgement.outcome == "degraded") == bool(judgement.reasons)
     assert (judgement.error_class is ErrorClass.STATUS) == (not 200 <= status <= 299)

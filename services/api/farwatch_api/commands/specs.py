@@ -20,6 +20,7 @@ from farwatch_events.monitor import (
     mask_secrets,
     parse_monitor,
 )
+from farwatch_runtime.patterns import PatternError, compile_pattern
 from farwatch_runtime.secrets import SecretBox, SecretError
 
 READ_ONLY = frozenset(
@@ -54,11 +55,26 @@ def parse_spec(data: Mapping[str, Any], stored: Mapping[str, Any] | None = None)
     if problems := masks_left(merged):
         raise Invalid(problems)
     try:
-        return parse_monitor(merged)
+        spec = parse_monitor(merged)
     except ValidationError as error:
         kind = data.get("type")
         model = MONITOR_TYPES.get(kind) if isinstance(kind, str) else None
         raise Invalid(explain(error.errors(), model.model_fields if model else ())) from None
+    if problems := unusable_patterns(spec):
+        raise Invalid(problems)
+    return spec
+
+
+def unusable_patterns(spec: MonitorSpec) -> list[Problem]:
+    """Assertions whose pattern no prober could run."""
+    problems = []
+    for index, assertion in enumerate(spec.assertions):
+        if assertion.operator == "matches":
+            try:
+                compile_pattern(str(assertion.value))
+            except PatternError as error:
+                problems.append(problem(f"assertions.{index}.value", str(error)))
+    return problems
 
 
 def encrypted_dump(spec: MonitorSpec, box: SecretBox) -> dict[str, Any]:

@@ -4,12 +4,14 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from farwatch_events.monitor import Auth, HttpMonitor
-from farwatch_events.results import Certificate, ErrorClass
+from farwatch_events.assertions import HEADER_PREFIX
+from farwatch_events.monitor import MASK, Auth, HttpMonitor, is_secret_header
+from farwatch_events.results import AssertionResult, Certificate, ErrorClass
 from farwatch_prober import classify, evidence
+from farwatch_prober.assertions import Facts
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.curl import BODY_MAX_BYTES, CurlRequest, Transfer
-from farwatch_prober.judge import HttpAnswer, judge_http, status_words
+from farwatch_prober.judge import certificate_facts, judge, phase_facts, rules_of_http, status_words
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, failed
 from farwatch_prober.redirects import REDIRECTS, Hop, next_hop, parse_target
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
@@ -65,7 +67,7 @@ async def _request(spec: HttpMonitor, context: ProbeContext, course: _Course, ho
         body=hop.body,
         verify_tls=spec.verify_tls,
         is_tls=target.scheme == "https",
-        keep_bytes=BODY_MAX_BYTES if spec.expected_text or spec.forbidden_text else BYTES_FOR_EVIDENCE,
+        keep_bytes=BODY_MAX_BYTES if needs_body(spec) else BYTES_FOR_EVIDENCE,
     )
     transfer = await context.tools.curl.perform(request)
     course.transfer = transfer
@@ -115,31 +117,77 @@ def header_lines(headers: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _judged(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer) -> ProbeOutcome:
-    needs_text = spec.expected_text is not None or spec.forbidden_text is not None
-    content_type = evidence.header(transfer.headers, "content-type") if needs_text else None
-    answer = HttpAnswer(
-        status=transfer.status,
-        text=evidence.decode_body(transfer.body, content_type) if needs_text else "",
-        complete=transfer.complete,
-        latency_ms=course.timings.latency(),
-        certificate=course.certificate,
-    )
-    judgement = judge_http(spec, answer)
+    judgement = judge(rules_of_http(spec), _facts(spec, context, course, transfer))
     if judgement.error_class is not None:
-        return _failed(spec, context, course, judgement.error_class, judgement.error or status_words(transfer.status))
+        sentence = judgement.error or status_words(transfer.status)
+        return _failed(spec, context, course, judgement.error_class, sentence, judgement.assertions)
+    secrets = evidence.secrets_of(spec) if judgement.assertions else ()
     return ProbeOutcome(
         outcome=judgement.outcome,
         latency_ms=course.timings.latency(),
         phases=course.timings.phases(),
         status_code=transfer.status,
         address=context.address,
-        reasons=judgement.reasons,
+        reasons=tuple(evidence.without(secrets, reason) for reason in judgement.reasons),
+        assertions=_without(secrets, judgement.assertions),
         certificate=course.certificate,
     )
 
 
+def _facts(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer) -> Facts:
+    status_line, headers = evidence.decode_headers(transfer.headers) if needs_headers(spec) else ("", [])
+    text = ""
+    if needs_body(spec):
+        content_type = next((value for name, value in headers if name.lower() == "content-type"), None)
+        text = evidence.decode_body(transfer.body, content_type)
+    values = {
+        "status": transfer.status,
+        "method": spec.method,
+        **phase_facts(course.timings.latency(), course.timings.phases()),
+        **certificate_facts(course.certificate),
+    }
+    if spec.assertions:
+        values |= {
+            "ip": context.address,
+            "protocol": status_line.partition(" ")[0] or None,
+            "body.size": len(transfer.body),
+            "redirects.count": len(course.visited) - 1,
+            "redirects.url": course.visited[-1] if len(course.visited) > 1 else None,
+        }
+    return Facts(values, headers, text, transfer.complete)
+
+
+def needs_body(spec: HttpMonitor) -> bool:
+    """Whether all of the body is looked at, not just enough of it for evidence."""
+    if spec.expected_text is not None or spec.forbidden_text is not None:
+        return True
+    return any(assertion.subject.startswith("body") for assertion in spec.assertions)
+
+
+def needs_headers(spec: HttpMonitor) -> bool:
+    return bool(spec.assertions) or needs_body(spec)
+
+
+def _without(secrets: tuple[str, ...], results: tuple[AssertionResult, ...]) -> tuple[AssertionResult, ...]:
+    """Header values that sound secret read as a mask, known secrets wherever they occur."""
+    return tuple(_masked(secrets, result) for result in results) if results else results
+
+
+def _masked(secrets: tuple[str, ...], result: AssertionResult) -> AssertionResult:
+    if result.seen is None:
+        return result
+    is_secret = result.subject.startswith(HEADER_PREFIX) and is_secret_header(result.subject)
+    seen = MASK if is_secret else evidence.without(secrets, result.seen)
+    return result if seen == result.seen else result.model_copy(update={"seen": seen})
+
+
 def _failed(
-    spec: HttpMonitor, context: ProbeContext, course: _Course, error_class: ErrorClass, sentence: str
+    spec: HttpMonitor,
+    context: ProbeContext,
+    course: _Course,
+    error_class: ErrorClass,
+    sentence: str,
+    assertions: tuple[AssertionResult, ...] = (),
 ) -> ProbeOutcome:
     secrets = evidence.secrets_of(spec)
     transfer = course.transfer
@@ -154,6 +202,7 @@ def _failed(
         phases=course.timings.phases(),
         status_code=transfer.status or None if transfer else None,
         address=context.address,
+        assertions=_without(secrets, assertions),
         certificate=course.certificate,
         evidence=seen,
     )

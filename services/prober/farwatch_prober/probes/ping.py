@@ -1,11 +1,14 @@
 """ping: at least one of a few ICMP echo requests comes back."""
 
+from itertools import pairwise
+
 from farwatch_events.monitor import PingMonitor
 from farwatch_events.results import ErrorClass, Evidence, Phases
+from farwatch_prober.assertions import Facts
 from farwatch_prober.classify import classify_connect
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.icmp import PingResult
-from farwatch_prober.judge import judge_loss, judge_warnings
+from farwatch_prober.judge import judge, judge_loss, outcome_of, phase_facts, rules_of
 from farwatch_prober.outcome import ProbeOutcome, failed
 
 
@@ -49,13 +52,28 @@ def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms
         return failed(ErrorClass.TIMEOUT, silence, phases=phases, address=context.address)
     average_ms = sum(result.round_trips) / result.received * 1000
     latency_ms = round(dns_ms + average_ms, 3)
-    judgement = judge_warnings(latency_ms, spec.degraded_ms)
     lost = result.sent - result.received
-    return ProbeOutcome(
-        outcome=judgement.outcome,
+    phases = Phases(dns_ms=phases.dns_ms, wait_ms=round(average_ms, 3))
+    facts = Facts(
+        {
+            **phase_facts(latency_ms, phases),
+            "packet_loss": round(100 * lost / result.sent, 1),
+            "jitter": jitter_ms(result.round_trips),
+            "ip": context.address,
+        }
+    )
+    return outcome_of(
+        judge(rules_of(spec.assertions, spec.degraded_ms), facts),
         latency_ms=latency_ms,
-        phases=Phases(dns_ms=phases.dns_ms, wait_ms=round(average_ms, 3)),
+        phases=phases,
         address=context.address,
-        reasons=judgement.reasons,
         evidence=Evidence(address=context.address, notes=[f"{lost} of {result.sent} packets lost"]) if lost else None,
     )
+
+
+def jitter_ms(round_trips: list[float]) -> float | None:
+    """The mean difference between one round trip and the next (RFC 3550 smooths the same); None for fewer than two."""
+    if len(round_trips) < 2:
+        return None
+    steps = [abs(after - before) for before, after in pairwise(round_trips)]
+    return round(sum(steps) / len(steps) * 1000, 3)

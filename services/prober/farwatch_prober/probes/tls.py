@@ -2,9 +2,10 @@
 
 from farwatch_events.monitor import TlsMonitor
 from farwatch_prober import classify, names
+from farwatch_prober.assertions import Facts
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.curl import CurlRequest
-from farwatch_prober.judge import judge_warnings
+from farwatch_prober.judge import certificate_facts, judge, outcome_of, phase_facts, rules_of
 from farwatch_prober.outcome import ProbeOutcome, failed
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
 
@@ -38,12 +39,18 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
             address=context.address,
             certificate=certificate,
         )
-    judgement = judge_warnings(timings.latency(), spec.degraded_ms, certificate, spec.certificate_warning_days)
-    return ProbeOutcome(
-        outcome=judgement.outcome,
+    facts = Facts(
+        {
+            **phase_facts(timings.latency(), timings.phases()),
+            **certificate_facts(certificate),
+            "ip": context.address,
+        }
+    )
+    judgement = judge(rules_of(spec.assertions, spec.degraded_ms, spec.certificate_warning_days), facts)
+    return outcome_of(
+        judgement,
         latency_ms=timings.latency(),
         phases=timings.phases(),
         address=context.address,
-        reasons=judgement.reasons,
         certificate=certificate,
     )
