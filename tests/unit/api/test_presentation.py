@@ -59,7 +59,7 @@ def test_a_target_is_short_and_unambiguous(spec: dict[str, Any], words: str) -> 
 
 
 def test_a_reason_beside_its_state_does_not_repeat_it() -> None:
-    assert why("Down: eu failed 2 of 2 tries") == "Eu failed 2 of 2 tries"
+    assert why("Down: eu failed 2 of 2 tries") == "eu failed 2 of 2 tries"
     assert why("Connection refused: by us") == "Connection refused: by us"
 
 

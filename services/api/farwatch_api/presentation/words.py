@@ -93,7 +93,7 @@ def target(spec: Mapping[str, Any]) -> str:
 def why(reason: str) -> str:
     """A reason beside its state: the state's own word in front would say it twice."""
     head, colon, rest = reason.partition(": ")
-    return rest[:1].upper() + rest[1:] if colon and head in STATE_WORDS.values() else reason
+    return rest if colon and head in STATE_WORDS.values() else reason
 
 
 def counted(number: int, word: str, plural: str | None = None) -> str:

@@ -79,11 +79,12 @@ _WELL = """
     select (select count(*) from config.regions c left join health.regions h on h.region = c.name
             where c.name <> 'push' and h.state is distinct from 'live') as ailing_regions,
         (select count(*) from config.regions where name <> 'push') as regions,
-        (select count(*) from health.incidents where state <> 'resolved' and severity = 'down') as down
+        (select count(*) from health.verdicts v join config.monitors m on m.id = v.monitor_id
+            where v.verdict = 'down' and m.enabled and m.deleted_at is null) as down
 """
 
 
 async def standing(connection: Connection) -> dict[str, Any]:
-    """What the frame of every page says: incidents open, and whether a region of ours is unwell."""
+    """What the frame of every page says: how many monitors are down, and whether a region of ours is unwell."""
     row = await connection.fetchrow(_WELL)
     return dict(row) if row else {"ailing_regions": 0, "regions": 0, "down": 0}
