@@ -26,6 +26,8 @@ PLACEHOLDERS: dict[str, str] = {
     "error_class": "its class, such as connect_refused",
     "reason": "why it was decided so",
     "link": "address of the incident in Farwatch",
+    "acknowledge_link": "address that asks to acknowledge it, without signing in",
+    "silence_link": "address that asks to silence it, without signing in",
     "key": "the same in every retry",
 }
 

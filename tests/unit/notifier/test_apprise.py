@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import re
 import subprocess
 import sys
 import threading
@@ -12,7 +13,9 @@ import pytest
 from farwatch_events.apprise_urls import SCHEMES
 from farwatch_notifier.channels import apprise
 from farwatch_notifier.channels.apprise import BusyError, Receipts, Threads, secrets_of
+from farwatch_notifier.channels.parts import plain_text
 from farwatch_notifier.outcome import redact
+from tests.unit.notifier.test_looks import HOSTILE, hostile_alert
 
 LOCAL = {"dbus", "kde", "qt", "gio", "glib", "gnome", "windows", "macosx", "blink1", "growl", "syslog"}
 READING_FILES = {"fcm", "vapid"}
@@ -55,6 +58,13 @@ def test_keys_of_a_url_are_masked_written_either_way(url: str) -> None:
     assert url not in shown
     kept = [word for word in ("A1BRTD4JD", "TIiajkdnlazkcOXrIdevi7FQ", "topsecret") if word in url and word in shown]
     assert kept == []
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_chats_behind_apprise_read_no_mention_and_no_link(text: str) -> None:
+    shown = apprise.harmless(plain_text(hostile_alert(text)))
+    assert not re.search(r"[@<][^\s\u2060]|\]\(", shown)
+    assert shown.replace(apprise.JOINER, "") == plain_text(hostile_alert(text)).replace(apprise.JOINER, "")
 
 
 async def test_threads_are_bounded_for_one_and_for_all_and_come_back() -> None:

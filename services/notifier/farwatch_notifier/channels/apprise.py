@@ -35,6 +35,8 @@ BODY_LIMIT = 4000
 SAID_LIMIT = 2000
 TYPES: dict[Tone, str] = {"bad": "failure", "warning": "warning", "good": "success", "note": "info"}
 
+JOINER = "\u2060"
+_STARTS = re.compile(r"([@<](?=\S)|\](?=\())")
 _STATUS = re.compile(r"\berror\s*[=:]\s*(\d{3})\b", re.IGNORECASE)
 
 
@@ -120,8 +122,8 @@ _loading = threading.Lock()
 
 async def send(config: AppriseConfig, alert: Alert, dedup_key: str, outbound: Outbound) -> Sent:  # noqa: ARG001
     """To each URL that has not taken it yet, one after the other; fails when one of them does."""
-    title = cut(headline(alert), TITLE_LIMIT)
-    text = lines(plain_text(alert), BODY_LIMIT)
+    title = harmless(cut(headline(alert), TITLE_LIMIT))
+    text = harmless(lines(plain_text(alert), BODY_LIMIT))
     shown = "\n".join([*(f"apprise {_shown(url)}" for url in config.targets), "", title, "", text])
     answers: list[str] = []
     failures: list[tuple[str, bool]] = []
@@ -146,6 +148,11 @@ async def send(config: AppriseConfig, alert: Alert, dedup_key: str, outbound: Ou
         answer="\n".join([*answers, *(said for said, _ in failures)]),
         rendered=rendered,
     )
+
+
+def harmless(text: str) -> str:
+    """With an invisible joiner where chats would read a mention (@all, <!here>) or a link of Markdown."""
+    return _STARTS.sub(f"\\1{JOINER}", text)
 
 
 def _one(url: str, title: str, text: str, tone: Tone) -> Callable[[], str]:

@@ -185,6 +185,8 @@ def placeholder_values(alert: Alert, dedup_key: str) -> dict[str, str]:
         "error_class": alert.error_class,
         "reason": alert.reason,
         "link": alert.link,
+        "acknowledge_link": alert.acknowledge_link,
+        "silence_link": alert.silence_link,
         "key": dedup_key,
     }
     return {name: "" if value is None else str(value) for name, value in values.items()}
