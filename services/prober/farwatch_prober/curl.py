@@ -13,10 +13,13 @@ import pycurl
 from farwatch_prober import classify
 from farwatch_prober.multi import Multi
 from farwatch_prober.outcome import endpoint
+from farwatch_prober.sink import BODY_MAX_BYTES, Memory, Sink
 
-BODY_MAX_BYTES = 1024 * 1024
-"""Read after decompression, so a small answer cannot unfold into a large one."""
+__all__ = ["BODY_MAX_BYTES", "CertificateFacts", "CurlEngine", "CurlRequest", "Transfer"]
+
 SPARE_HANDLES = 512
+OUT_OF_MEMORY = 27
+"""CURLE_OUT_OF_MEMORY, also for the bound of our own: nothing that the target did."""
 USER_AGENT = "Farwatch/0.1"
 
 
@@ -75,34 +78,15 @@ Shape = tuple[bool, bool, bool, bool, str]
 
 
 class _Slot:
-    """An easy handle and where it puts what it reads. Set up for `shape`, it does not have to be again."""
+    """An easy handle and where its answers go. Set up for `shape`, it does not have to be again."""
 
-    __slots__ = ("alias", "chunks", "handle", "headers", "keep", "shape", "size")
+    __slots__ = ("alias", "handle", "shape", "sink")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, memory: Memory) -> None:
         self.handle = pycurl.Curl()
         self.alias = f"check-{number}.invalid"
         self.shape: Shape | None = None
-        self.headers: list[bytes] = []
-        self.chunks: list[bytes] = []
-        self.keep = 0
-        self.size = 0
-
-    def write(self, chunk: bytes) -> int | None:
-        """Takes a piece of the body, keeps the beginning, and stops the transfer at the limit."""
-        if self.size < self.keep:
-            self.chunks.append(chunk[: self.keep - self.size])
-        self.size += len(chunk)
-        return None if self.size <= BODY_MAX_BYTES else 0
-
-    def empty(self, keep: int) -> None:
-        self.headers.clear()
-        self.chunks.clear()
-        self.keep, self.size = keep, 0
-
-    @property
-    def is_cut(self) -> bool:
-        return self.size > BODY_MAX_BYTES
+        self.sink = Sink(memory)
 
 
 class CurlEngine:
@@ -116,13 +100,14 @@ class CurlEngine:
         self._spares = 0
         self._numbers = count(1)
         self.in_flight = 0
+        self.memory = Memory()
 
     async def perform(self, request: CurlRequest) -> Transfer:
         if self._multi is None:
             self._multi = Multi()
         shape = _shape(request)
         slot = self._take(shape)
-        slot.empty(request.keep_bytes)
+        slot.sink.begin(request.keep_bytes)
         self.in_flight += 1
         try:
             self._prepare(slot, shape, request)
@@ -134,7 +119,8 @@ class CurlEngine:
             raise
         finally:
             self.in_flight -= 1
-        transfer = _read(slot, request, code, message)
+            headers, body = slot.sink.end()
+        transfer = _read(slot, request, code, message, headers, body)
         self._give_back(slot)
         return transfer
 
@@ -143,7 +129,7 @@ class CurlEngine:
         if not fitting and self._spares >= SPARE_HANDLES:
             fitting = next(filter(None, self._spare.values()))
         if not fitting:
-            return _Slot(next(self._numbers))
+            return _Slot(next(self._numbers), self.memory)
         self._spares -= 1
         return fitting.pop()
 
@@ -170,8 +156,8 @@ class CurlEngine:
         handle.reset()
         for option, value in _FIXED:
             handle.setopt(option, value)
-        handle.setopt(pycurl.HEADERFUNCTION, slot.headers.append)
-        handle.setopt(pycurl.WRITEFUNCTION, slot.write)
+        handle.setopt(pycurl.HEADERFUNCTION, slot.sink.on_header)
+        handle.setopt(pycurl.WRITEFUNCTION, slot.sink.on_body)
         if request.is_tls:
             self._prepare_tls(handle, request)
         if self._source_address:
@@ -248,18 +234,18 @@ def _prepare_method(handle: pycurl.Curl, request: CurlRequest) -> None:
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
 
 
-def _read(slot: _Slot, request: CurlRequest, code: int, message: str) -> Transfer:
-    info = slot.handle.getinfo
-    if code == classify.WRITE_ERROR and slot.is_cut:
-        code = classify.OK
+def _read(slot: _Slot, request: CurlRequest, code: int, message: str, headers: list[bytes], body: bytes) -> Transfer:
+    info, sink = slot.handle.getinfo, slot.sink
+    if code == classify.WRITE_ERROR or sink.starved:
+        code, message = _why_ended(sink, code, message)
     return Transfer(
         code=code,
         message=message,
         os_errno=info(pycurl.OS_ERRNO) if code else 0,
         status=info(pycurl.RESPONSE_CODE),
-        headers=slot.headers.copy(),
-        body=b"".join(slot.chunks),
-        complete=not slot.is_cut,
+        headers=headers,
+        body=body,
+        complete=not sink.is_cut,
         address=info(pycurl.PRIMARY_IP),
         connect_seconds=info(pycurl.CONNECT_TIME),
         tls_seconds=info(pycurl.APPCONNECT_TIME) if request.is_tls else 0.0,
@@ -269,6 +255,15 @@ def _read(slot: _Slot, request: CurlRequest, code: int, message: str) -> Transfe
         certificate=_certificate(slot.handle) if request.is_tls else None,
         resolved_seconds=info(pycurl.NAMELOOKUP_TIME),
     )
+
+
+def _why_ended(sink: Sink, code: int, message: str) -> tuple[int, str]:
+    """What it means that the sink refused to take more."""
+    if sink.starved and code in (classify.OK, classify.WRITE_ERROR):
+        return OUT_OF_MEMORY, "no memory left for the answer"
+    if sink.is_flooded:
+        return classify.TOO_LARGE, "too large response headers"
+    return (classify.OK, "") if sink.is_cut else (code, message)
 
 
 def _certificate(handle: pycurl.Curl) -> CertificateFacts | None:

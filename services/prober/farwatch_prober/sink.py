@@ -1,0 +1,103 @@
+"""Where answers are kept while they arrive: each up to a limit, all of them together up to another. Pure."""
+
+from itertools import count
+
+BODY_MAX_BYTES = 1024 * 1024
+"""Read after decompression, so a small answer cannot unfold into a large one."""
+HEADERS_MAX_BYTES = 64 * 1024
+TOGETHER_MAX_BYTES = 48 * 1024 * 1024
+"""What slow answers may pile up: 2,000 of them would hold 2 GB if each were let to its own limit."""
+
+_numbers = count()
+
+
+class Memory:
+    """The bytes that all sinks hold. Over the limit, those that hold most are emptied and end their transfers."""
+
+    def __init__(self, limit: int = TOGETHER_MAX_BYTES) -> None:
+        self.limit = limit
+        self.used = 0
+        self.emptied = 0
+        self._sinks: dict[int, Sink] = {}
+
+    def open(self, sink: "Sink") -> None:
+        self._sinks[sink.number] = sink
+
+    def close(self, sink: "Sink") -> None:
+        self._sinks.pop(sink.number, None)
+        self.used -= sink.held
+        sink.held = 0
+
+    def make_room(self) -> None:
+        while self.used > self.limit:
+            largest = max(self._sinks.values(), key=lambda sink: sink.held)
+            self.used -= largest.held
+            self.emptied += 1
+            largest.starve()
+
+
+class Sink:
+    """One answer. `on_header` and `on_body` are libcurl's callbacks: None goes on, 0 ends the transfer."""
+
+    __slots__ = ("_keep", "_memory", "chunks", "headers", "headers_size", "held", "number", "size", "starved")
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._keep = 0
+        self.number = next(_numbers)
+        self.headers: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self.headers_size = self.size = self.held = 0
+        self.starved = False
+
+    def begin(self, keep: int) -> None:
+        """`keep` bytes of the body are kept, the rest is counted."""
+        self.headers_size = self.size = 0
+        self._keep, self.starved = keep, False
+        self._memory.open(self)
+
+    def end(self) -> tuple[list[bytes], bytes]:
+        """The header lines and the body; nothing of them stays here."""
+        self._memory.close(self)
+        headers, body = self.headers, b"".join(self.chunks)
+        self.headers, self.chunks = [], []
+        return headers, body
+
+    def starve(self) -> None:
+        self.headers.clear()
+        self.chunks.clear()
+        self.held = 0
+        self.starved = True
+
+    def on_header(self, line: bytes) -> int | None:
+        self.headers_size += len(line)
+        if self.starved or self.headers_size > HEADERS_MAX_BYTES:
+            return 0
+        self.headers.append(line)
+        return self._hold(len(line))
+
+    def on_body(self, chunk: bytes) -> int | None:
+        room = self._keep - self.size
+        self.size += len(chunk)
+        if self.starved or self.size > BODY_MAX_BYTES:
+            return 0
+        if room <= 0:
+            return None
+        self.chunks.append(chunk if len(chunk) <= room else chunk[:room])
+        return self._hold(min(len(chunk), room))
+
+    def _hold(self, size: int) -> int | None:
+        self.held += size
+        self._memory.used += size
+        if self._memory.used > self._memory.limit:
+            self._memory.make_room()
+        return 0 if self.starved else None
+
+    @property
+    def is_cut(self) -> bool:
+        """The body went on beyond what is read of any."""
+        return self.size > BODY_MAX_BYTES
+
+    @property
+    def is_flooded(self) -> bool:
+        return self.headers_size > HEADERS_MAX_BYTES
