@@ -14,7 +14,8 @@ _API_ONLY: Final = (
     "FARWATCH_API_TOKEN_FILE",
     "FARWATCH_SETUP_LINK_FILE",
 )
-_NOT_FOR_PROBERS: Final = (*_API_ONLY, "FARWATCH_DATABASE_URL", "FARWATCH_DATABASE_URL_FILE")
+_INCIDENTS_ONLY: Final = ("FARWATCH_CANARY_PUSH_URL", "FARWATCH_CANARY_PUSH_URL_FILE")
+_NOT_FOR_PROBERS: Final = (*_API_ONLY, *_INCIDENTS_ONLY, "FARWATCH_DATABASE_URL", "FARWATCH_DATABASE_URL_FILE")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ def plan_services(environ: Mapping[str, str], regions: Sequence[str], probers: i
 
 
 def _core(name: str, environ: Mapping[str, str]) -> ServicePlan:
-    hidden = {"FARWATCH_REGION"} if name == "api" else {"FARWATCH_REGION", *_API_ONLY}
+    hidden = {"FARWATCH_REGION"}
+    hidden |= set() if name == "api" else set(_API_ONLY)
+    hidden |= set() if name == "incidents" else set(_INCIDENTS_ONLY)
     return ServicePlan(name, f"farwatch_{name}", name, _without(environ, hidden))
 
 

@@ -142,6 +142,18 @@ async def stream_info(bus: Api, name: str) -> StreamInfo | None:
     )
 
 
+async def consumer_pending(bus: Api, stream: str, name: str) -> int | None:
+    """Messages that wait to be taken by this durable consumer, those in somebody's hands not counted; None when there
+    is no such consumer or stream."""
+    try:
+        answer = await _read(bus, f"CONSUMER.INFO.{stream}.{name}", CONSUMER_NOT_FOUND)
+    except StreamError as error:
+        if error.error_code == STREAM_NOT_FOUND:
+            return None
+        raise
+    return None if answer is None else int(answer["num_pending"])
+
+
 async def purge_up_to(bus: Api, name: str, sequence: int) -> int:
     """Remove every message up to and including `sequence`; returns how many.
 

@@ -45,6 +45,10 @@ class Health:
 
         return beat
 
+    def forget(self, name: str) -> None:
+        """That work is not ours any more: a standby makes no progress and is well."""
+        self.progress.pop(name, None)
+
     def stale(self, now: float) -> dict[str, str]:
         return {
             name: f"no progress for {entry.age(now):.1f} s, allowed {entry.max_age_seconds:g} s"

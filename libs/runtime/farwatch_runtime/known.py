@@ -42,7 +42,9 @@ DESCRIPTIONS: dict[str, str] = {
     "FARWATCH_KEEP_RAW_DAYS": "Days that single results are kept.",
     "FARWATCH_KEEP_HOURLY_DAYS": "Days that hourly rollups are kept.",
     "FARWATCH_KEEP_DAILY_DAYS": "Days that daily rollups are kept.",
+    "FARWATCH_KEEP_DELIVERIES_DAYS": "Days that sent and failed messages are kept, with the answers received.",
     # Logs, health, metrics
+    "FARWATCH_CANARY_PUSH_URL": "Called once a minute while checks come through: a dead man's switch elsewhere.",
     "FARWATCH_LOG_LEVEL": "debug, info, warning or error.",
     "FARWATCH_LOG_FORMAT": "console for people, json for machines.",
     "FARWATCH_HEALTH_HOST": "Address of /healthz, /readyz and /metrics of each service.",

@@ -5,11 +5,13 @@ import asyncio
 from farwatch_bus import Bus
 from farwatch_events import subjects
 from farwatch_incidents.app import holder_name, prepare, run_fold, run_relay, run_under_lease
+from farwatch_incidents.canary import Canary
 from farwatch_incidents.fold import Fold
 from farwatch_incidents.jobs import run_jobs
 from farwatch_incidents.metrics import Metrics
 from farwatch_incidents.retention import Keep
 from farwatch_incidents.settings import IncidentsSettings
+from farwatch_incidents.watching import Gauges, Watcher
 from farwatch_runtime.service import Service, run
 from farwatch_store import Database
 
@@ -44,15 +46,27 @@ async def work(service: Service, settings: IncidentsSettings, bus: Bus, db: Data
     fold = Fold(bus, db, Metrics(service.registry), settings.keep_raw_days)
     keep = Keep(settings.keep_raw_days, settings.keep_hourly_days, settings.keep_daily_days)
     stop = service.stop
+    watcher = Watcher(bus, db, Gauges(service.registry))
+    url = settings.canary_push_url
+    canary = Canary(url, watcher.read_flow, service.registry) if url is not None else None
 
     async def fold_term(over: asyncio.Event) -> None:
         fold.progress = service.progress("fold", 30.0)
-        jobs = asyncio.create_task(run_jobs(db, keep, over, service.progress("jobs", 3600.0)))
+        watcher.begin()
+        beside = {
+            asyncio.create_task(run_jobs(db, keep, over, service.progress("jobs", 3600.0))),
+            asyncio.create_task(watcher.run(over, service.progress("watcher", 300.0))),
+        }
+        if canary is not None:
+            beside.add(asyncio.create_task(canary.run(over)))
         try:
             await run_fold(bus, fold, over)
         finally:
-            jobs.cancel()  # begun again by whoever folds next: a rollup is made anew, never continued
-            await asyncio.wait({jobs}, timeout=3.0)
+            for task in beside:
+                task.cancel()  # begun again by whoever folds next: a rollup is made anew, never continued
+            await asyncio.wait(beside, timeout=3.0)
+            for name in ("fold", "jobs", "watcher"):
+                service.health.forget(name)  # on standby there is no progress to make
 
     service.ready()
     await asyncio.gather(

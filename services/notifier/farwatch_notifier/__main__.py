@@ -6,6 +6,7 @@ import sys
 from farwatch_bus import Bus, BusClosed
 from farwatch_notifier.app import Notifier
 from farwatch_notifier.outbound import Outbound
+from farwatch_notifier.retention import retain_regularly
 from farwatch_notifier.settings import NotifierSettings
 from farwatch_runtime.secrets import SecretBox
 from farwatch_runtime.service import Service, run
@@ -27,6 +28,7 @@ async def serve(service: Service, settings: NotifierSettings) -> None:
     try:
         notifier = Notifier(db, box, outbound, service.registry, settings.public_url)
         _ = service.spawn("bus", listen(service, settings, notifier))
+        _ = service.spawn("retention", retain_regularly(db, settings.keep_deliveries_days, service.stop))
         await notifier.run(service.stop, service.progress("dispatch", PROGRESS_MAX_AGE_SECONDS))
     finally:
         await outbound.close()

@@ -1,10 +1,11 @@
 """Settings of the notifier."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from farwatch_events.monitor import require_web_address
+from farwatch_events.requests import require_web_address
 from farwatch_runtime.settings import DatabaseSettings
 
 
@@ -14,6 +15,7 @@ class NotifierSettings(DatabaseSettings):
     secret_key_file: Path
     public_url: str = ""
     ca_file: Path | None = None
+    keep_deliveries_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
     @field_validator("public_url")
     @classmethod

@@ -12,6 +12,7 @@ from farwatch_bus import (
     ConsumerSpec,
     StreamError,
     StreamSpec,
+    consumer_pending,
     delete_region,
     delete_stream,
     ensure_consumer,
@@ -158,6 +159,19 @@ async def test_urgent_checks_do_not_wait_behind_the_ring(bus: Bus) -> None:
     await publisher.publish(subjects.due_now("eu"), b"now")
     [message] = await bus.puller("CHECKS_eu", subjects.NOW_DURABLE).take(10, 2)
     assert message.data == b"now"
+
+
+async def test_what_waits_for_a_consumer_is_what_nobody_has_taken(bus: Bus) -> None:
+    stream = subjects.checks_stream("eu")
+    assert await consumer_pending(bus, stream, subjects.RING_DURABLE) is None
+    await ensure_region(bus, "eu")
+    assert await consumer_pending(bus, stream, "nobody") is None
+    publisher = bus.publisher()
+    for _ in range(3):
+        await publisher.publish(subjects.due_ring("eu"), b"ring")
+    assert await consumer_pending(bus, stream, subjects.RING_DURABLE) == 3
+    assert len(await bus.puller(stream, subjects.RING_DURABLE).take(10, 2)) == 3
+    assert await consumer_pending(bus, stream, subjects.RING_DURABLE) == 0, "those in somebody's hands do not wait"
 
 
 async def test_push_region_has_results_only(bus: Bus) -> None:

@@ -70,3 +70,8 @@ def test_secrets_reach_only_those_that_need_them() -> None:
 def test_a_fixed_health_port_is_shared_out() -> None:
     plans = plan_services({"FARWATCH_HEALTH_PORT": "9000"}, ["local"], 1)
     assert [plan.environ["FARWATCH_HEALTH_PORT"] for plan in plans] == [str(9000 + n) for n in range(5)]
+
+
+def test_the_address_of_the_dead_mans_switch_reaches_the_service_that_calls_it_only() -> None:
+    plans = plan_services({"FARWATCH_CANARY_PUSH_URL": "https://x"}, ["local"], 1)
+    assert {plan.name for plan in plans if "FARWATCH_CANARY_PUSH_URL" in plan.environ} == {"incidents"}

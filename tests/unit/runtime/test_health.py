@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -130,3 +131,12 @@ async def test_connections_are_bounded(running: Running) -> None:
         one.close()
     await asyncio.sleep(0.05)
     assert (await running.get("/healthz"))[0] == 200
+
+
+def test_work_that_was_handed_over_is_not_waited_for() -> None:
+    health = Health("incidents")
+    health.watch("fold", 0.0)
+    assert "fold" in health.stale(time.monotonic() + 1)
+    health.forget("fold")
+    health.forget("fold")
+    assert health.stale(time.monotonic() + 1) == {}
