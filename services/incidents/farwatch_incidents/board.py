@@ -130,7 +130,7 @@ class Board:
                 self.changes.gone_regions.add(region)
         self.enabled_regions = wanted
         self._regions_of.clear()
-        self._review.update(dict.fromkeys(self.states))
+        self.review_all()
 
     def set_windows(self, windows: Iterable[Maintenance]) -> None:
         self.windows = tuple(windows)
@@ -212,6 +212,10 @@ class Board:
         self._stop_waiting()
         self._end_suppression()
         self.review_some()
+
+    def review_all(self) -> None:
+        """Also after a start: what was still to be reviewed was not stored."""
+        self._review.update(dict.fromkeys(self.states))
 
     def review_some(self) -> None:
         """A bounded number of the monitors that something around them changed for."""

@@ -58,7 +58,8 @@ class Failing:
 def _seen_elsewhere(
     state: MonitorState, config: MonitorConfig | None, region: str, regions: Mapping[str, RegionState]
 ) -> tuple[int, int]:
-    """How many trusted regions see the monitor up, and failing, at about the same slot."""
+    """How many trusted regions see the monitor up, and failing, at about the same slot. Up counts only if they looked
+    since it began to fail here: the first to see an outage would be suspected by all others otherwise."""
     here = state.local[region]
     up = failing = 0
     for other, local in state.local.items():
@@ -67,5 +68,5 @@ def _seen_elsewhere(
             continue
         if local.vote != "unknown" and abs(local.slot_ms - here.slot_ms) <= config.interval_ms:
             failing += local.is_failing
-            up += not local.is_failing
+            up += not local.is_failing and local.slot_ms >= here.failing_since_ms
     return up, failing

@@ -3,6 +3,8 @@
 import asyncio
 from collections import deque
 
+import structlog
+
 from farwatch_bus import Bus, BusError, Message, SequenceGap, StreamInfo, stream_info
 from farwatch_events.subjects import results_stream
 
@@ -10,15 +12,19 @@ READ_AHEAD = 2_000
 TAKE_AT_ONCE = 500
 WAIT_SECONDS = 1.0
 
+log = structlog.get_logger("farwatch_incidents")
+
 
 class Intake:
-    """`last` is the sequence last handed to the fold. `broken` is set when the stream no longer continues there."""
+    """`last` is the sequence last handed to the fold. `broken` is set when the stream no longer continues there,
+    `failure` when reading ended otherwise: in either case the intake has to be made anew."""
 
     def __init__(self, bus: Bus, region: str, last: int, arrived: asyncio.Event) -> None:
         self.region = region
         self.stream = results_stream(region)
         self.last = last
         self.broken: SequenceGap | None = None
+        self.failure: Exception | None = None
         self._reader = bus.reader(self.stream, last + 1, credit=TAKE_AT_ONCE)
         self._waiting: deque[Message] = deque()
         self._arrived = arrived
@@ -26,22 +32,34 @@ class Intake:
         self._task = asyncio.create_task(self._read(), name=f"intake-{region}")
 
     async def _read(self) -> None:
+        try:
+            await self._read_on()
+        except SequenceGap as gap:
+            self.broken = gap
+        except Exception as error:
+            log.exception("intake_failed", stream=self.stream)
+            self.failure = error
+        self._arrived.set()
+
+    async def _read_on(self) -> None:
         while True:
             if len(self._waiting) >= READ_AHEAD:
                 self._room.clear()
                 await self._room.wait()
             try:
                 messages = await self._reader.batch(TAKE_AT_ONCE, WAIT_SECONDS)
-            except SequenceGap as gap:
-                self.broken = gap
-                self._arrived.set()
-                return
+            except SequenceGap:
+                raise
             except BusError:
                 await asyncio.sleep(0.2)
                 continue
             if messages:
                 self._waiting.extend(messages)
                 self._arrived.set()
+
+    @property
+    def is_over(self) -> bool:
+        return self.broken is not None or self.failure is not None
 
     @property
     def oldest_ms(self) -> int | None:
@@ -57,7 +75,7 @@ class Intake:
         """Whether everything up to this time has been read: something later waits, or there is no more."""
         if self._waiting and self._waiting[-1].timestamp_ms > timestamp_ms:
             return True
-        return self._reader.pending == 0 or len(self._waiting) >= READ_AHEAD or self.broken is not None
+        return self._reader.pending == 0 or len(self._waiting) >= READ_AHEAD or self.is_over
 
     def take(self, up_to_ms: int | None, most_bytes: int) -> list[Message]:
         """Messages in order, those up to a time when given, about `most_bytes` of them and at least one."""

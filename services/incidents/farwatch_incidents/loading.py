@@ -6,21 +6,23 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
 from farwatch_events.events import RegionVote
-from farwatch_events.monitor import parse_monitor
+from farwatch_events.maintenance import Weekly
 from farwatch_events.results import ErrorClass, Evidence
 from farwatch_incidents import queries
 from farwatch_incidents.board import Board
 from farwatch_incidents.history import moment
 from farwatch_incidents.rules.codec import load_local, load_monitor_state
-from farwatch_incidents.rules.config import Maintenance, MonitorConfig, config_of
+from farwatch_incidents.rules.config import Maintenance, MonitorConfig, config_of, expand
 from farwatch_incidents.rules.incident import Incident
 from farwatch_incidents.rules.regions import RegionState
 from farwatch_incidents.rules.votes import LocalState
 from farwatch_incidents.writer import CONSUMER
 from farwatch_store import Connection, read_position
+
+FOREVER_MS = 253_402_300_799_000
+"""The last second of the year 9999: what a series without an end has."""
 
 log = structlog.get_logger("farwatch_incidents")
 
@@ -66,6 +68,7 @@ async def load(connection: Connection, keep_raw_days: int) -> Loaded:
     for number, (config, _) in enumerate(await load_configs(connection)):
         board.set_config(config)
         await _breathe(number)
+    board.review_all()
     board.take_changes()
     return Loaded(board, shard["epoch"], position, offsets, frozenset(regions))
 
@@ -146,18 +149,20 @@ async def load_regions(connection: Connection) -> dict[str, bool]:
 async def load_windows(connection: Connection, now_ms: int) -> tuple[Maintenance, ...]:
     """Windows that are not over, future ones included."""
     rows = await connection.fetch(queries.WINDOWS, moment(now_ms))
-    return tuple(
+    planned = (
         Maintenance(
             maintenance_id=row["id"],
             name=row["name"],
             starts_ms=ms_of(row["starts_at"]),
-            ends_ms=ms_of(row["ends_at"]),
+            ends_ms=min(ms_of(row["ends_at"]), FOREVER_MS),
             all_monitors=row["all_monitors"],
             monitor_ids=frozenset(row["monitor_ids"]),
             tags=frozenset(row["tags"]),
+            weekly=Weekly.model_validate(row["weekly"]) if row["weekly"] else None,
         )
         for row in rows
     )
+    return tuple(window for series in planned for window in expand(series, now_ms))
 
 
 async def load_configs(
@@ -175,10 +180,10 @@ async def load_configs(
     for number, row in enumerate(rows):
         await _breathe(number)
         try:
-            spec = parse_monitor(row["spec"])
-        except ValidationError as error:
+            enabled = row["enabled"] and row["alive"]
+            config = config_of(row["id"], row["spec"], row["config_version"], enabled=enabled)
+        except (ValueError, TypeError, OverflowError) as error:
             log.error("monitor_unreadable", monitor_id=row["id"], error=str(error))
             continue
-        config = config_of(row["id"], spec, row["config_version"], enabled=row["enabled"] and row["alive"])
         configs.append((config, row["alive"]))
     return configs

@@ -1,5 +1,7 @@
 """The SQL of the fold, each with a line of why."""
 
+from farwatch_incidents.rules.config import SPEC_FIELDS
+
 # First in the transaction: the row locks keep a second fold out, and either count tells that somebody else was here.
 ADVANCE = """
     with fence as (
@@ -103,6 +105,17 @@ UPSERT_PROBERS = """
         started_at = excluded.started_at, last_seen_at = excluded.last_seen_at
 """
 
+INSERT_PARKED = """
+    insert into health.parked (source, sequence, arrived_at, reason, data)
+    select * from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::bytea[])
+    on conflict do nothing
+"""
+
+# Garbage must not fill the disk: the newest thousand are enough to look at.
+FORGET_PARKED = """
+    delete from health.parked where id <= (select id from health.parked order by id desc offset 1000 limit 1)
+"""
+
 # An hour that is rolled up already is computed again; one that is not yet takes no notice.
 MARK_HOURS = """
     insert into health.rollup_progress (period, at, dirty) select 'hour', at, true from unnest($1::timestamptz[]) as at
@@ -123,20 +136,24 @@ REGISTER_REGION = "insert into config.regions (name) values ($1) on conflict (na
 
 REGIONS = "select name, enabled from config.regions"
 
-MONITORS = """
-    select id, spec, config_version, enabled, deleted_at is null as alive from config.monitors
-    where deleted_at is null or id in (select monitor_id from health.verdicts)
-"""
+# As an array, since a cast that fails on one odd monitor would hide all others.
+_MONITOR = f"""
+    select id, jsonb_build_array({", ".join(f"spec -> '{name}'" for name in SPEC_FIELDS)}) as spec, config_version,
+        enabled, deleted_at is null as alive
+    from config.monitors
+"""  # noqa: S608
+MONITORS = _MONITOR + " where deleted_at is null or id in (select monitor_id from health.verdicts)"  # noqa: S608
+MONITORS_BY_ID = _MONITOR + " where id = any($1::bigint[])"
 
-MONITORS_BY_ID = """
-    select id, spec, config_version, enabled, deleted_at is null as alive from config.monitors
-    where id = any($1::bigint[])
-"""
-
-# Cancelled windows end when they were cancelled; those long over concern nobody.
+# Cancelled windows end when they were cancelled; those long over concern nobody. Of a series the row has one
+# occurrence, while every one since the series began counts: whoever moves the row on may be late.
 WINDOWS = """
-    select id, name, all_monitors, monitor_ids, tags, starts_at, least(ends_at, cancelled_at) as ends_at
-    from config.maintenance where least(ends_at, cancelled_at) > $1 and ends_at > starts_at
+    select id, name, all_monitors, monitor_ids, tags, weekly, starts_at,
+        case when weekly is null then least(ends_at, cancelled_at)
+             else least(coalesce(until, 'infinity'), cancelled_at) end as ends_at
+    from config.maintenance
+    where case when weekly is null then least(ends_at, cancelled_at)
+               else least(coalesce(until, 'infinity'), cancelled_at) end > $1
 """
 
 LOCAL_STATES = "select monitor_id, region, vote, vote_slot, state from health.monitor_state"

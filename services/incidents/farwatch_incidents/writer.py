@@ -9,6 +9,7 @@ from farwatch_incidents import queries
 from farwatch_incidents.board import Board
 from farwatch_incidents.changes import HISTORY_COLUMNS, Changes, Line
 from farwatch_incidents.history import HOUR_MS, clean_text, moment
+from farwatch_incidents.parking import Parked
 from farwatch_incidents.rules.codec import dump_local, dump_monitor_state, dump_votes
 from farwatch_incidents.rules.incident import Incident
 from farwatch_store import Append, Connection, append_many, save_position
@@ -41,6 +42,7 @@ class Batch:
     position: int | None = None
     metas: dict[int, EventMeta] = field(default_factory=dict)
     new_regions: list[str] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
 
 
 async def write(connection: Connection, board: Board, batch: Batch) -> list[RecordedEvent]:
@@ -59,6 +61,8 @@ async def write(connection: Connection, board: Board, batch: Batch) -> list[Reco
     await _write_regions(connection, board, changes)
     for region in batch.new_regions:
         await connection.execute(queries.REGISTER_REGION, region)
+    if batch.parked:
+        await _write_parked(connection, batch.parked)
     if changes.closed_hours:
         hours = [moment(hour * HOUR_MS) for hour in sorted(changes.closed_hours)]
         await connection.execute(queries.MARK_HOURS, hours)
@@ -197,6 +201,18 @@ async def _write_regions(connection: Connection, board: Board, changes: Changes)
             )
     if changes.gone_regions:
         await connection.execute(queries.FORGET_REGIONS, list(changes.gone_regions))
+
+
+async def _write_parked(connection: Connection, parked: Sequence[Parked]) -> None:
+    await connection.execute(
+        queries.INSERT_PARKED,
+        [each.source for each in parked],
+        [each.sequence for each in parked],
+        [moment(each.arrived_ms) for each in parked],
+        [clean(each.reason) for each in parked],
+        [each.data for each in parked],
+    )
+    await connection.execute(queries.FORGET_PARKED)
 
 
 def _append(event: DomainEvent, batch: Batch) -> Append:

@@ -1,9 +1,11 @@
 """What the rules need to know of a monitor's configuration and of maintenance windows."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
-from farwatch_events.monitor import MonitorSpec, PushMonitor
+from farwatch_events.maintenance import Weekly, occurrences
 from farwatch_events.subjects import PUSH_REGION
 
 SHORTEST_EXTRA_MS = 30_000
@@ -51,25 +53,41 @@ class MonitorConfig:
         return self.regions or tuple(sorted(region for region in enabled if region != PUSH_REGION))
 
 
-def config_of(monitor_id: int, spec: MonitorSpec, config_version: int, *, enabled: bool) -> MonitorConfig:
-    push = spec if isinstance(spec, PushMonitor) else None
+SPEC_FIELDS = (
+    "type", "name", "interval_seconds", "timeout_seconds", "retries", "retry_interval_seconds", "regions", "tags",
+    "grace_seconds",
+)  # fmt: skip
+"""What the rules need of a stored specification, in the order of `config_of`."""
+
+
+def config_of(monitor_id: int, spec: Sequence[Any], config_version: int, *, enabled: bool) -> MonitorConfig:
+    """From the values of SPEC_FIELDS as they were stored, None for a field that was not: the whole specification, of
+    a hundred thousand monitors, takes a minute to parse. Raises ValueError or TypeError for what is no monitor."""
+    kind, name, interval, timeout, retries, pause, regions, tags, grace = spec
+    if not isinstance(kind, str) or not isinstance(name, str):
+        raise ValueError("a monitor has a type and a name")
+    interval, retries = int(interval or 60), 1 if retries is None else int(retries)
+    timeout = min(10.0, max(1.0, round(0.8 * interval, 1))) if timeout is None else float(timeout)
+    longest = timeout * (retries + 1) + (2.0 if pause is None else float(pause)) * retries
+    is_push = kind == "push"
     return MonitorConfig(
         monitor_id=monitor_id,
-        name=spec.name,
+        name=name,
         config_version=config_version,
-        interval_ms=spec.interval_ms,
-        max_check_ms=round(spec.max_check_seconds * 1000),
-        retries=0 if push else spec.retries,
-        regions=tuple(spec.regions),
-        tags=frozenset(spec.tags),
+        interval_ms=interval * 1000,
+        max_check_ms=round(min(longest, interval + timeout) * 1000),
+        retries=0 if is_push else retries,
+        regions=tuple(regions or ()),
+        tags=frozenset(tags or ()),
         enabled=enabled,
-        push_grace_ms=push.grace_seconds * 1000 if push else None,
+        push_grace_ms=(30 if grace is None else int(grace)) * 1000 if is_push else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """A planned window. `ends_ms` is when it was cancelled, if that came first."""
+    """A planned window. `ends_ms` is when it was cancelled, if that came first. A weekly one stands for the whole
+    series until `expand` makes windows of it."""
 
     maintenance_id: int
     name: str
@@ -78,9 +96,26 @@ class Maintenance:
     all_monitors: bool = False
     monitor_ids: frozenset[int] = field(default_factory=frozenset)
     tags: frozenset[str] = field(default_factory=frozenset)
+    weekly: Weekly | None = None
 
     def concerns(self, monitor_id: int, tags: frozenset[str]) -> bool:
         return self.all_monitors or monitor_id in self.monitor_ids or not self.tags.isdisjoint(tags)
+
+
+AHEAD_MS = 24 * 3_600_000
+
+
+def expand(series: Maintenance, now_ms: int) -> Iterator[Maintenance]:
+    """The occurrences that are not over and begin within a day; a one-off window is its own only one."""
+    if series.weekly is None:
+        yield series
+        return
+    for begins, ends in occurrences(series.weekly, datetime.fromtimestamp(now_ms / 1000, UTC)):
+        starts_ms, ends_ms = round(begins.timestamp() * 1000), round(ends.timestamp() * 1000)
+        if starts_ms >= min(series.ends_ms, now_ms + AHEAD_MS):
+            return
+        if starts_ms >= series.starts_ms:
+            yield replace(series, starts_ms=starts_ms, ends_ms=min(ends_ms, series.ends_ms), weekly=None)
 
 
 def maintenance_of(config: MonitorConfig, windows: Iterable[Maintenance], now_ms: int) -> Maintenance | None:

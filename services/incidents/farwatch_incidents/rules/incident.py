@@ -95,21 +95,6 @@ def lead_up_entry(vote: LeadUp) -> Entry:
 def open_incident(
     incident_id: int, monitor_id: int, name: str, found: Finding, suppressed: str | None, now_ms: int
 ) -> Life:
-    incident = Incident(
-        incident_id=incident_id,
-        monitor_id=monitor_id,
-        monitor_name=name,
-        state="open",
-        severity=found.severity,
-        opened_ms=now_ms,
-        reason=found.reason,
-        error_class=found.cause.error_class,
-        error=found.cause.error,
-        regions=found.regions,
-        votes=found.votes,
-        evidence=found.evidence,
-        suppressed=suppressed,
-    )
     event = IncidentOpened(
         at_ms=now_ms,
         incident_id=incident_id,
@@ -124,7 +109,25 @@ def open_incident(
         suppressed=suppressed,
         lead_up=list(found.lead_up),
     )
-    return incident, event, opened_entry(event)
+    return opened_as(event), event, opened_entry(event)
+
+
+def opened_as(event: IncidentOpened) -> Incident:
+    return Incident(
+        incident_id=event.incident_id,
+        monitor_id=event.monitor_id,
+        monitor_name=event.monitor_name,
+        state="open",
+        severity=event.severity,
+        opened_ms=event.at_ms,
+        reason=event.reason,
+        error_class=event.cause.error_class,
+        error=event.cause.error,
+        regions=tuple(event.regions),
+        votes=tuple(event.votes),
+        evidence=event.evidence,
+        suppressed=event.suppressed,
+    )
 
 
 def opened_entry(event: IncidentOpened) -> Entry:
@@ -135,16 +138,6 @@ def opened_entry(event: IncidentOpened) -> Entry:
 
 
 def raise_severity(incident: Incident, found: Finding, now_ms: int) -> Life:
-    raised = replace(
-        incident,
-        severity=found.severity,
-        reason=found.reason,
-        error_class=found.cause.error_class,
-        error=found.cause.error,
-        regions=found.regions,
-        votes=found.votes,
-        evidence=incident.evidence or found.evidence,
-    )
     event = IncidentSeverityRaised(
         at_ms=now_ms,
         incident_id=incident.incident_id,
@@ -154,9 +147,22 @@ def raise_severity(incident: Incident, found: Finding, now_ms: int) -> Life:
         reason=found.reason,
         votes=list(found.votes),
         regions=list(found.regions),
-        evidence=raised.evidence,
+        evidence=incident.evidence or found.evidence,
     )
-    return raised, event, Entry(now_ms, "raised", found.reason, event=event)
+    return raised_as(incident, event), event, Entry(now_ms, "raised", found.reason, event=event)
+
+
+def raised_as(incident: Incident, event: IncidentSeverityRaised) -> Incident:
+    return replace(
+        incident,
+        severity=event.severity,
+        reason=event.reason,
+        error_class=event.cause.error_class,
+        error=event.cause.error,
+        regions=tuple(event.regions),
+        votes=tuple(event.votes),
+        evidence=event.evidence,
+    )
 
 
 def resolve(incident: Incident, how: HowResolved, reason: str, now_ms: int, actor: str | None = None) -> Life:

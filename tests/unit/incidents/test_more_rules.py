@@ -1,0 +1,259 @@
+"""Votes that nobody renews, flapping that is told, incidents that broke together, messages that are put aside."""
+
+from typing import Any
+
+import pytest
+
+from farwatch_events.events import (
+    FlappingEnded,
+    FlappingStarted,
+    IncidentGrouped,
+    IncidentOpened,
+    IncidentResolved,
+    IncidentUnsuppressed,
+    VerdictChanged,
+    VoteChanged,
+)
+from farwatch_events.maintenance import Weekly
+from farwatch_events.monitor import dump_monitor, parse_monitor
+from farwatch_events.results import Certificate, ErrorClass
+from farwatch_incidents.parking import Notices, Parked, Poison
+from farwatch_incidents.rules.config import SPEC_FIELDS, Maintenance, config_of, expand
+from tests.unit.incidents.cases import MINUTE, START, Game, config, result
+
+SECONDS = 60
+
+
+def watch(game: Game, first: float, last: float, *regions: str) -> None:
+    """Every second of the slots between, with a heartbeat every other; no check is asked for."""
+    for second in range(int(first * SECONDS), int(last * SECONDS)):
+        if second % 2 == 0:
+            game.beat(second / SECONDS, *regions)
+        game.tick(second / SECONDS)
+
+
+class TestNobodyAsks:
+    def test_votes_become_unknown_and_say_since_when(self) -> None:
+        game = Game("eu", "us")
+        for region in ("eu", "us"):
+            game.say(region, result("up", 0))
+        watch(game, 0, 3, "eu", "us")
+        assert game.verdict == "up"
+        watch(game, 3, 4, "eu", "us")
+        assert game.verdict == "unknown"
+        assert game.state.reason == (
+            "Unknown: no region can vote (eu: not checked since 2026-09-21 14:13:00 UTC; "
+            "us: not checked since 2026-09-21 14:13:00 UTC)"
+        )
+        votes = [(event.region, event.after) for event in game.of(VoteChanged)]
+        assert votes == [("eu", "up"), ("us", "up"), ("eu", "unknown"), ("us", "unknown")]
+        game.say("eu", result("up", 4))
+        assert game.verdict == "up"
+
+    def test_an_outage_goes_on_through_not_knowing(self) -> None:
+        game = Game("eu")
+        game.say("eu", result("down", 0))
+        watch(game, 0, 4, "eu")
+        assert (game.verdict, game.state.incident.state) == ("unknown", "open")
+        game.say("eu", result("down", 5))
+        assert len(game.of(IncidentOpened)) == 1
+
+    def test_farwatchs_own_absence_is_not_held_against_the_monitors(self) -> None:
+        game = Game("eu")
+        game.say("eu", result("up", 0))
+        watch(game, 0, 1, "eu")
+        game.beat(600, "eu")
+        watch(game, 600, 602, "eu")
+        assert game.verdict == "up"
+        watch(game, 602, 604, "eu")
+        assert game.verdict == "unknown"
+
+    def test_paused_and_push_monitors_are_not_waited_for(self) -> None:
+        paused, pushed = Game("eu"), Game("push", retries=0, push_grace_ms=3_600_000)
+        paused.say("eu", result("up", 0))
+        paused.board.set_config(config(enabled=False, config_version=2))
+        paused.board.pause(1)
+        pushed.say("push", result("up", 0))
+        watch(paused, 0, 5, "eu")
+        watch(pushed, 0, 5, "push")
+        assert (paused.verdict, pushed.verdict) == ("pending", "up")
+
+
+class TestFlapping:
+    def flap(self, game: Game) -> int:
+        slot = 0
+        while not game.of(FlappingStarted):
+            game.say("eu", result("up" if slot % 2 else "down", slot))
+            slot += 1
+        return slot
+
+    def test_the_outage_that_begins_it_is_told_and_those_after_it_are_not(self) -> None:
+        game = Game("eu")
+        slot = self.flap(game)
+        assert slot == 7
+        assert [event.suppressed for event in game.of(IncidentOpened)] == [None] * 4
+        game.say("eu", result("up", slot))
+        assert game.of(IncidentResolved)[-1].suppressed is None
+        game.say("eu", result("down", slot + 1))
+        assert game.of(IncidentOpened)[-1].suppressed == "flapping"
+
+    def test_when_it_ends_what_is_still_down_is_told(self) -> None:
+        game = Game("eu")
+        slot = self.flap(game)
+        game.say("eu", result("up", slot))
+        for later in range(slot + 1, slot + 25):
+            game.say("eu", result("down", later))
+            game.tick(later + 0.5)
+        (ended,) = game.of(FlappingEnded)
+        assert ended.percent <= 20
+        (told,) = game.of(IncidentUnsuppressed)
+        assert told.reason == "Flapping ended and the monitor is still not up"
+        assert told.at_ms >= ended.at_ms
+
+
+CERTIFICATE = Certificate(not_after_ms=1_789_000_000_000, days=-1, subject="CN=*.example.com", issuer="CN=R3")
+EXPIRED: dict[str, Any] = {
+    "error_class": ErrorClass.TLS, "error": "The certificate has expired", "certificate": CERTIFICATE,
+    "tries": [], "attempts": 1,
+}  # fmt: skip
+
+
+def game_of(number: int) -> Game:
+    game = Game("eu")
+    for monitor_id in range(2, number + 1):
+        game.board.set_config(config(monitor_id))
+    return game
+
+
+class TestGroups:
+    def test_eleven_monitors_and_one_expired_certificate(self) -> None:
+        game = game_of(11)
+        for monitor_id in range(1, 12):
+            game.say("eu", result("down", 1, monitor_id, address=f"192.0.2.{monitor_id}", retries=0, **EXPIRED))
+            game.say("eu", result("down", 2, monitor_id, address=f"192.0.2.{monitor_id}", retries=0, **EXPIRED))
+        assert len(game.of(IncidentOpened)) == 11
+        grouped = game.of(IncidentGrouped)
+        assert [event.incident_id for event in grouped] == list(range(1, 12))
+        assert {(event.group_id, event.by) for event in grouped} == {(1, "certificate")}
+        assert grouped[-1].reason == "11 monitors fail with one certificate: CN=*.example.com"
+
+    def test_each_ends_by_itself_and_the_group_outlives_its_first(self) -> None:
+        game = game_of(3)
+        for monitor_id in (1, 2):
+            game.say("eu", result("down", 1, monitor_id, address="192.0.2.1"))
+        game.say("eu", result("up", 2, 1))
+        game.say("eu", result("down", 2, 3, address="192.0.2.1"))
+        assert [(event.incident_id, event.group_id) for event in game.of(IncidentGrouped)] == [(1, 1), (2, 1), (3, 1)]
+        assert [event.incident_id for event in game.of(IncidentResolved)] == [1]
+
+    def test_what_a_page_says_is_no_affair_of_its_address(self) -> None:
+        game = game_of(2)
+        for monitor_id in (1, 2):
+            odd: dict[str, Any] = {"error_class": ErrorClass.STATUS, "error": "Answered 500"}
+            game.say("eu", result("down", 1, monitor_id, address="192.0.2.1", **odd))
+        assert len(game.of(IncidentOpened)) == 2
+        assert game.of(IncidentGrouped) == []
+
+    def test_seen_from_one_region_only(self) -> None:
+        game = Game("eu", "us")
+        game.board.set_config(config(2))
+        for slot in range(4):
+            for monitor_id in (1, 2):
+                game.say("us", result("up", slot, monitor_id))
+                game.say("eu", result("down" if slot > 1 else "up", slot, monitor_id, address=f"192.0.2.{monitor_id}"))
+        assert {event.severity for event in game.of(IncidentOpened)} == {"degraded"}
+        assert {(event.by, event.key) for event in game.of(IncidentGrouped)} == {("region", "eu")}
+
+
+SPECS: list[dict[str, Any]] = [
+    {"type": "http", "url": "https://a.test/"},
+    {"type": "http", "url": "https://a.test/", "interval_seconds": 5, "retries": 0, "tags": ["a"], "regions": ["eu"]},
+    {"type": "ping", "host": "a.test", "timeout_seconds": 7.5, "retries": 10, "retry_interval_seconds": 300},
+    {"type": "push", "interval_seconds": 86400, "grace_seconds": 0},
+    {"type": "push"},
+]
+
+
+@pytest.mark.parametrize("fields", SPECS)
+def test_what_is_read_of_a_specification_is_what_it_says(fields: dict[str, Any]) -> None:
+    spec = parse_monitor({"name": "site", **fields})
+    whole, given = dump_monitor(spec), {"name": "site", **fields}
+    expected = (spec.interval_ms, round(spec.max_check_seconds * 1000), tuple(spec.regions), frozenset(spec.tags))
+    for stored in (whole, given):
+        read = config_of(7, [stored.get(name) for name in SPEC_FIELDS], 3, enabled=True)
+        assert (read.interval_ms, read.max_check_ms, read.regions, read.tags) == expected
+        assert read.is_push == (spec.type == "push")
+        assert read.retries == (0 if read.is_push else spec.retries)
+
+
+@pytest.mark.parametrize("spec", [[None] * 9, ["http", None, *[None] * 7], ["http", "a", "soon", *[None] * 6]])
+def test_what_is_no_monitor_is_said(spec: list[Any]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        config_of(7, spec, 1, enabled=True)
+
+
+def test_a_weekly_window_opens_in_silence_in_its_hours_only() -> None:
+    # START is a Monday, 14:13 UTC
+    series = Weekly(weekdays=["mon"], starts="16:15", duration_minutes=10, time_zone="Europe/Berlin")
+    window = Maintenance(1, "weekly", START - 86_400_000, START + 30 * 86_400_000, all_monitors=True, weekly=series)
+    game = Game("eu")
+    for slot, told in ((1, None), (3, "maintenance"), (14, None)):
+        game.board.set_windows(expand(window, game.board.now_ms))
+        game.say("eu", result("down", slot), result("up", slot, slot_ms=START + slot * MINUTE + 1000))
+        assert game.of(IncidentOpened)[-1].suppressed == told
+
+
+class TestPoison:
+    def test_a_batch_is_tried_five_times_then_its_messages_one_by_one(self) -> None:
+        poison, batch = Poison(), [("RESULTS_eu", sequence) for sequence in range(10, 15)]
+        for _ in range(4):
+            assert poison.failed(batch, "DataError")
+            assert not poison.one_by_one
+        assert poison.failed(batch, "DataError")
+        assert poison.one_by_one
+        poison.passed(batch[:1])
+        assert poison.failed(batch[1:2], "DataError")
+        assert poison.condemned == {("RESULTS_eu", 11): "DataError"}
+        for sequence in range(11, 14):
+            poison.passed([("RESULTS_eu", sequence)])
+            assert poison.one_by_one
+        poison.passed([("RESULTS_eu", 14)])
+        assert (poison.one_by_one, poison.condemned) == (False, {})
+
+    def test_when_everything_fails_it_is_not_the_messages(self) -> None:
+        poison, batch = Poison(), [("RESULTS_eu", sequence) for sequence in range(10, 20)]
+        for _ in range(5):
+            poison.failed(batch, "no")
+        blamed = []
+        for place in batch[:4]:
+            blamed.append(poison.failed([place], "no"))
+            if blamed[-1]:
+                poison.passed([place])
+        assert blamed == [True, True, True, False]
+        assert not poison.one_by_one
+
+    def test_a_success_in_between_forgives(self) -> None:
+        poison = Poison()
+        for _ in range(20):
+            poison.failed([("a", 1), ("a", 2)], "no")
+            poison.passed([("a", 1), ("a", 2)])
+        assert not poison.one_by_one
+
+    def test_without_messages_nobody_is_to_blame(self) -> None:
+        assert not Poison().failed([], "no")
+
+    def test_a_flood_is_told_once_a_minute(self) -> None:
+        notices, told = Notices(), []
+        for second in range(150):
+            parked = Parked("RESULTS_eu", second, START + second * 1000, "not a message", b"{")
+            if event := notices.of(parked, START + second * 1000):
+                told.append((event.sequence, event.count))
+        assert told == [(0, 1), (60, 60), (120, 60)]
+
+
+def test_the_verdict_that_a_result_brings_names_it() -> None:
+    game = Game("eu")
+    game.say("eu", result("down", 1))
+    causes = {type(event): game.changes.causes.get(id(event)) for event in game.changes.events}
+    identity = f"result:1/eu/{START + MINUTE}/scheduled"
+    assert causes[VerdictChanged] == causes[IncidentOpened] == causes[VoteChanged] == identity
