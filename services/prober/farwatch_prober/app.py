@@ -22,7 +22,7 @@ from farwatch_prober.icmp import Pinger
 from farwatch_prober.lag import LagMeter
 from farwatch_prober.metrics import Metrics
 from farwatch_prober.outbox import Outbox
-from farwatch_prober.policy import AddressPolicy, parse_networks
+from farwatch_prober.policy import AddressPolicy, parse_denied, parse_networks
 from farwatch_prober.pulse import Identity, Pulse
 from farwatch_prober.resolver import Resolver, SystemFiles
 from farwatch_prober.runner import Runner
@@ -68,21 +68,24 @@ async def build_tools(settings: ProberSettings, authorities: Authorities) -> Too
         for host, port in names.parse_servers(settings.resolvers)
         for address in (await _addresses_at_start(host, port))[:1]
     ]
+    denied, servers_denied = parse_denied(settings.probe_deny)
     policy = AddressPolicy(
-        deny=parse_networks(settings.probe_deny),
+        deny=denied,
         allow=parse_networks(settings.probe_allow),
-        own=await _own_endpoints(settings.nats_url),
+        own=await _endpoints_at_start([*_nats_servers(settings.nats_url), *servers_denied]),
     )
     source = str(settings.probe_source_address) if settings.probe_source_address else None
-    return Tools(Resolver(SystemFiles(servers)), policy, CurlEngine(authorities.path, source), Pinger(), source)
+    engine = CurlEngine(authorities.path, source)
+    return Tools(Resolver(SystemFiles(servers), source), policy, engine, Pinger(source), source)
 
 
-async def _own_endpoints(nats_urls: str) -> list[tuple[str, int]]:
-    own: list[tuple[str, int]] = []
-    for url in nats_urls.split(","):
-        host, port = names.split_host_port(url.strip().rpartition("//")[2].rpartition("@")[2].rstrip("/"), 4222)
-        own += [(address, port) for address in await _addresses_at_start(host, port)]
-    return own
+def _nats_servers(urls: str) -> list[tuple[str, int]]:
+    places = [url.strip().rpartition("//")[2].rpartition("@")[2].rstrip("/") for url in urls.split(",")]
+    return [names.split_host_port(place, 4222) for place in places]
+
+
+async def _endpoints_at_start(servers: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [(address, port) for host, port in servers for address in await _addresses_at_start(host, port)]
 
 
 async def _addresses_at_start(host: str, port: int) -> list[str]:

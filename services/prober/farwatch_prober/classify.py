@@ -2,7 +2,7 @@
 
 import errno
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from farwatch_events.results import ErrorClass
 from farwatch_prober.outcome import in_words
@@ -12,6 +12,7 @@ OK, UNSUPPORTED_PROTOCOL, URL_MALFORMED, COULD_NOT_RESOLVE, COULD_NOT_CONNECT, W
 HTTP2, PARTIAL_FILE, WRITE_ERROR, TIMED_OUT, TLS_CONNECT, GOT_NOTHING = 16, 18, 23, 28, 35, 52
 SEND_ERROR, RECEIVE_ERROR, TLS_CIPHER, VERIFY_FAILED, BAD_ENCODING, CA_FILE = 55, 56, 59, 60, 61, 77
 TLS_SHUTDOWN, TLS_ISSUER, PIN_MISMATCH, INVALID_STATUS, HTTP2_STREAM, TOO_LARGE = 80, 83, 90, 91, 92, 100
+CERTIFICATE, PROXY = 58, 97
 
 _TLS_CODES = frozenset({TLS_CONNECT, TLS_CIPHER, VERIFY_FAILED, TLS_SHUTDOWN, TLS_ISSUER, PIN_MISMATCH, INVALID_STATUS})
 
@@ -63,19 +64,50 @@ class TransferFault:
     secured: bool
     answered: bool
     timeout_seconds: float
+    proxied: bool = False
 
 
 def classify_transfer(fault: TransferFault) -> tuple[ErrorClass, str]:
     """The class and the sentence for a transfer that failed (`fault.code` is not OK)."""
+    if fault.proxied:
+        fault = replace(fault, endpoint=f"the proxy at {fault.endpoint}")
+        if fault.code == PROXY or "connect tunnel failed" in fault.message.lower():
+            return _proxy_fault(fault)
     if fault.code == TIMED_OUT:
         return _timed_out(fault)
     if fault.code == COULD_NOT_CONNECT:
         return classify_connect(fault.os_errno, fault.endpoint, fault.timeout_seconds)
     if fault.code == CA_FILE:
         return ErrorClass.INTERNAL, "The prober cannot read its certificate authorities (see FARWATCH_CA_FILE)"
+    if fault.code == CERTIFICATE:
+        return ErrorClass.TLS, f"The client certificate or its key cannot be used: {fault.message[:200]}"
     if fault.code in _TLS_CODES or (fault.is_tls and fault.connected and not fault.secured):
         return ErrorClass.TLS, _tls_sentence(fault)
     return _exchange_fault(fault)
+
+
+_SOCKS_CODES = {
+    "(1)": "it failed",
+    "(2)": "its rules forbid it",
+    "(3)": "there is no route to the network",
+    "(4)": "the host is unreachable",
+    "(5)": "the connection was refused",
+    "(6)": "it took too long",
+    "user was rejected": "it does not accept the user name and password",
+    "no authentication method": "it asks for a user name and password",
+}
+
+
+def _proxy_fault(fault: TransferFault) -> tuple[ErrorClass, str]:
+    """The proxy answered, and did not take us to the target."""
+    message = fault.message.lower()
+    if "response 407" in message:
+        why = "it asks for a user name and password (407)"
+    elif "response " in message:
+        why = f"it answered {message.partition('response ')[2][:3]}"
+    else:
+        why = next((words for code, words in _SOCKS_CODES.items() if code in message), fault.message[:200])
+    return ErrorClass.UNREACHABLE, f"{fault.host} was not reached through {fault.endpoint}: {why}"
 
 
 def _timed_out(fault: TransferFault) -> tuple[ErrorClass, str]:
@@ -163,6 +195,6 @@ def _exchange_fault(fault: TransferFault) -> tuple[ErrorClass, str]:
             return ErrorClass.PROTOCOL, f"HTTP/2 failed: {fault.message[:200]}"
         case 3:
             return ErrorClass.PROTOCOL, "The address is not a valid URL"
-        case 2 | 4 | 27 | 41 | 43 | 48:
+        case 2 | 4 | 27 | 41 | 43 | 45 | 48:
             return ErrorClass.INTERNAL, f"The prober could not run this check: {fault.message[:200]}"
     return ErrorClass.PROTOCOL, f"The exchange failed: {fault.message[:200] or f'libcurl error {fault.code}'}"

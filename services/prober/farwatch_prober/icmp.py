@@ -57,8 +57,9 @@ class _Run:
 
 
 class _Socket:
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int, source_address: str | None) -> None:
         self.version = version
+        self._source_address = source_address
         self.identifier = int.from_bytes(os.urandom(2), "big")
         self.is_raw = False
         self.socket = self._open()
@@ -80,6 +81,8 @@ class _Socket:
             if self.version == 4:  # let through replies and routers' reports only
                 opened.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("I", ~(1 << 0 | 1 << 3 | 1 << 11) & 0xFFFFFFFF))
         opened.setblocking(False)
+        if self._source_address is not None and (":" in self._source_address) == (self.version == 6):
+            opened.bind((self._source_address, 0))
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         return opened
 
@@ -127,7 +130,8 @@ class _Socket:
 class Pinger:
     """Opens its sockets when the first ping needs them."""
 
-    def __init__(self) -> None:
+    def __init__(self, source_address: str | None = None) -> None:
+        self._source_address = source_address
         self._sockets: dict[int, _Socket] = {}
 
     async def ping(self, address: str, packets: int, timeout_seconds: float) -> PingResult:
@@ -152,7 +156,7 @@ class Pinger:
     def _socket(self, version: int) -> _Socket:
         if version not in self._sockets:
             try:
-                self._sockets[version] = _Socket(version)
+                self._sockets[version] = _Socket(version, self._source_address)
             except PermissionError:
                 raise ProbeFailure(ErrorClass.INTERNAL, f"The prober may not send pings: run {MEND}") from None
             except OSError as error:

@@ -84,9 +84,10 @@ def _reason(error: Exception) -> str:
 class NameServer:
     """`suspect` when it stayed silent last time: others are asked first until it answers again."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, source_address: str | None = None) -> None:
         self.address = address
         self.port = port
+        self._local = local_end(address, source_address)
         self.suspect = False
         self.answered_ever = False
         self.outstanding = 0
@@ -146,7 +147,9 @@ class NameServer:
                 return socket
             self._retire(socket)
         loop = asyncio.get_running_loop()
-        _, socket = await loop.create_datagram_endpoint(_Socket, remote_addr=(self.address, self.port))
+        _, socket = await loop.create_datagram_endpoint(
+            _Socket, remote_addr=(self.address, self.port), local_addr=self._local
+        )
         if self._socket is not None and not self._socket.retired:
             self._retire(self._socket)
         self._socket = socket
@@ -158,7 +161,7 @@ class NameServer:
             socket.close()
 
     async def _ask_tcp(self, name: str, record_type: int) -> dnswire.Reply:
-        reader, writer = await asyncio.open_connection(self.address, self.port)
+        reader, writer = await asyncio.open_connection(self.address, self.port, local_addr=self._local)
         try:
             query = dnswire.encode_query(_random.randrange(1 << 16), name, record_type)
             writer.write(len(query).to_bytes(2, "big") + query)
@@ -174,6 +177,12 @@ class NameServer:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def local_end(address: str, source_address: str | None) -> tuple[str, int] | None:
+    """Where to send from to reach `address`; any local address when the wanted one is of the other family."""
+    fits = source_address is not None and (":" in source_address) == (":" in address)
+    return (source_address, 0) if fits and source_address is not None else None
 
 
 def _free_id(socket: _Socket) -> int:

@@ -1,6 +1,7 @@
 """Which addresses may be probed. Pure: it sees the address that is about to be dialled, never a name."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -47,6 +48,22 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
             words = ", ".join(NAMED_NETWORKS)
             raise ValueError(f"{text!r} is no network such as 10.0.0.0/8 and none of: {words}") from None
     return tuple(parsed)
+
+
+_ENDPOINT = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})$")
+
+
+def parse_denied(texts: Iterable[str]) -> tuple[tuple[Network, ...], tuple[tuple[str, int], ...]]:
+    """As parse_networks, and beside them single servers as host:port. Raises ValueError that names the bad one."""
+    nets: list[str] = []
+    servers: list[tuple[str, int]] = []
+    for text in texts:
+        found = _ENDPOINT.match(text)
+        if found is not None and 1 <= int(found[2]) <= 65535:
+            servers.append((found[1].strip("[]"), int(found[2])))
+        else:
+            nets.append(text)
+    return parse_networks(nets), tuple(servers)
 
 
 class AddressPolicy:

@@ -75,8 +75,9 @@ def _text(path: Path) -> str:
 
 
 class Resolver:
-    def __init__(self, files: SystemFiles) -> None:
+    def __init__(self, files: SystemFiles, source_address: str | None = None) -> None:
         self._files = files
+        self._source_address = source_address
         self._servers: dict[tuple[str, int], NameServer] = {}
         self._asked: dict[tuple[str, int], NameServer] = {}
         self._lookups: dict[tuple[str, int], asyncio.Task[dnswire.Reply]] = {}
@@ -90,7 +91,7 @@ class Resolver:
     def _server(self, place: tuple[str, int]) -> NameServer:
         server = self._servers.get(place)
         if server is None:
-            server = self._servers[place] = NameServer(*place)
+            server = self._servers[place] = NameServer(*place, self._source_address)
         return server
 
     def local_answer(self, host: str, family: Family) -> list[str] | None:
@@ -137,7 +138,7 @@ class Resolver:
         self, address: str, port: int, name: str, record_type: int, timeout_seconds: float, *, by_tcp: bool = False
     ) -> dnswire.Reply:
         """As a dns check asks one server of its choice. Raises ServerFault."""
-        server = self._asked.pop((address, port), None) or NameServer(address, port)
+        server = self._asked.pop((address, port), None) or NameServer(address, port, self._source_address)
         self._asked[address, port] = server
         if len(self._asked) > MAX_FOREIGN_SERVERS:
             idle = next(

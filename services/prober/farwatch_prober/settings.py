@@ -7,7 +7,7 @@ from pydantic import Field, IPvAnyAddress, field_validator
 
 from farwatch_events.subjects import DEFAULT_REGION, PUSH_REGION, REGION_PATTERN
 from farwatch_prober.names import parse_servers, split_host_port
-from farwatch_prober.policy import parse_networks
+from farwatch_prober.policy import parse_denied, parse_networks
 from farwatch_runtime.settings import ServiceSettings
 
 CANARIES_OFF = "off"
@@ -31,7 +31,13 @@ class ProberSettings(ServiceSettings):
             raise ValueError(f"{PUSH_REGION!r} is reserved for push monitors")
         return region
 
-    @field_validator("probe_deny", "probe_allow")
+    @field_validator("probe_deny")
+    @classmethod
+    def _are_networks_or_servers(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        parse_denied(texts)
+        return texts
+
+    @field_validator("probe_allow")
     @classmethod
     def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         parse_networks(texts)

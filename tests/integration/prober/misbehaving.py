@@ -164,6 +164,8 @@ class DnsServer(asyncio.DatagramProtocol):
     silent: bool = False
     only_by_tcp: bool = False
     asked: list[str] = field(default_factory=list)
+    answer: Callable[[str], list[str] | None] | None = None
+    """Asked first with the question; None leaves it to `records`."""
     port: int = 0
     host: str = "127.0.0.1"
     _transport: asyncio.DatagramTransport | None = None
@@ -209,6 +211,8 @@ class DnsServer(asyncio.DatagramProtocol):
         name, kind = question.name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(question.rdtype)
         self.asked.append(f"{name} {kind}{' tcp' if by_tcp else ''}")
         found = self.records.get(f"{name} {kind}", [])
+        if self.answer is not None:
+            found = self.answer(f"{name} {kind}") or found
         if self.silent or found is None:
             return None
         answer = dns.message.make_response(query)
