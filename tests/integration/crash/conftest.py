@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.crash.running import Running, Sinks
 from tests.support.servers import server_folder
-from tests.support.up import Up
+from tests.support.up import Up, free_ports
 
 
 @pytest.fixture
@@ -21,10 +21,11 @@ async def sinks() -> AsyncIterator[Sinks]:
 @pytest.fixture
 async def running(sinks: Sinks) -> AsyncIterator[Running]:
     with server_folder("crash") as folder:
-        up = Up(folder)
+        health_port = free_ports(5)
+        up = Up(folder, FARWATCH_HEALTH_PORT=str(health_port))
         try:
             await asyncio.to_thread(up.wait_ready)
-            made = Running(up, sinks)
+            made = Running(up, sinks, health_port)
             try:
                 await made.add_channels()
                 yield made

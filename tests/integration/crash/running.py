@@ -1,7 +1,6 @@
 """A running Farwatch with targets to stop and sinks that receive alerts, all real."""
 
 import asyncio
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from tests.support.up import Up
 from tests.support.waiting import eventually
 
 INTERVAL_SECONDS = 5
+SERVICES = ("api", "scheduler", "incidents", "notifier", "prober")
+"""In the order in which they take the health ports."""
 CHANNELS = ("discord", "slack", "webhook", "email")
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -80,8 +81,8 @@ def _accept(request: Request) -> Response:
 class Running:
     """The REST API and the database of an `Up`, and what a test asks of them."""
 
-    def __init__(self, up: Up, sinks: Sinks) -> None:
-        self.up, self.sinks = up, sinks
+    def __init__(self, up: Up, sinks: Sinks, health_port: int) -> None:
+        self.up, self.sinks, self._health_port = up, sinks, health_port
         self.channels: dict[str, int] = {}
         token = (up.data_dir / "api-token").read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
@@ -129,10 +130,14 @@ class Running:
         return [each for each in answer.json()["data"]["items"] if each["monitor_id"] == monitor_id]
 
     async def answers(self) -> bool:
+        """Whether the API answers from the database, and every service says that it is ready."""
+        ports = range(self._health_port, self._health_port + len(SERVICES))
+        ready = [f"http://127.0.0.1:{port}/readyz" for port in ports]
         try:
-            return (await self.http.get("/api/status")).status_code == 200
+            answers = [await self.http.get(url) for url in ("/api/status", *ready)]
         except httpx.HTTPError:
             return False
+        return {answer.status_code for answer in answers} == {200}
 
     async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """Raises one of AWAY while PostgreSQL is away."""
@@ -154,10 +159,6 @@ def seconds_in(text: str, pattern: str) -> int:
     assert found, f"no duration in {text!r}"
     sizes = {"h": 3600, "m": 60, "s": 1}
     return sum(int(number) * sizes[unit] for number, unit in re.findall(r"(\d+)\s*([hms])", found[0]))
-
-
-def as_json(told: Told) -> Any:
-    return json.loads(told.text)
 
 
 async def until(probe: Callable[[], Any], timeout_seconds: float) -> float:

@@ -53,7 +53,7 @@ async def test_no_crash_loses_or_doubles_anything(running: Running) -> None:
         monitor_ids = [steady_id, *(each.monitor_id for each in outages)]
         await running.until_up(monitor_ids)
         began_ms = now_ms() // 1000 * 1000 + 1000
-        recoveries = {each.victim: await _crash(running, each, steady_id) for each in outages}
+        recoveries = {each.victim: await _crash(running, each) for each in outages}
         print("recovered after", {victim: f"{seconds:.1f} s" for victim, seconds in recoveries.items()})
         await until(lambda: _all_resolved(running, outages), 20)
         ended_ms = now_ms() // 1000 * 1000
@@ -74,8 +74,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _crash(running: Running, outage: Outage, steady_id: int) -> float:
-    """Kills the victim and its target at once; returns the seconds until a check due after that was stored."""
+async def _crash(running: Running, outage: Outage) -> float:
+    """Kills the victim and its target at once.
+
+    Returns the seconds until every service was ready and a check that was due since then was stored.
+    """
     killed_ms = now_ms()
     os.kill(running.up.child(VICTIMS[outage.victim]), signal.SIGKILL)
     await outage.target.stop()
