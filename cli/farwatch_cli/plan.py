@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 CORE_SERVICES: Final = ("api", "scheduler", "incidents", "notifier")  # the slowest to start first
 _API_ONLY: Final = (
@@ -37,6 +38,18 @@ def plan_services(environ: Mapping[str, str], regions: Sequence[str], probers: i
     plans = [_core(name, environ) for name in CORE_SERVICES]
     plans += [_prober(region, number, environ) for region in regions for number in range(1, probers + 1)]
     return [_with_health_port(plan, index) for index, plan in enumerate(plans)]
+
+
+def server_of(database_url: str) -> str | None:
+    """host:port of a PostgreSQL URL; None for a socket of the file system."""
+    try:
+        parts = urlsplit(database_url)
+        host, port = parts.hostname, parts.port or 5432
+    except ValueError:
+        return None
+    if not host or "%2f" in host.lower():
+        return None
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _core(name: str, environ: Mapping[str, str]) -> ServicePlan:

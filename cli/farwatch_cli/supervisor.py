@@ -19,7 +19,7 @@ from farwatch_cli.embedded.files import data_folder, free_port, kept_secret, pri
 from farwatch_cli.embedded.nats import NatsServer
 from farwatch_cli.embedded.postgres import PostgresServer
 from farwatch_cli.failures import Mendable
-from farwatch_cli.plan import ServicePlan, plan_services
+from farwatch_cli.plan import ServicePlan, plan_services, server_of
 from farwatch_cli.processes import Command, StartError, try_lock
 from farwatch_cli.settings import UpSettings
 from farwatch_runtime.secrets import generate_key_file
@@ -133,7 +133,14 @@ class Supervisor:
             environ["FARWATCH_NATS_URL"] = self._nats_url
         if self._postgres is not None:
             environ["FARWATCH_DATABASE_URL_FILE"] = str(self._database_url_file())
-        return environ
+        return self._keep_probes_off(environ)
+
+    def _keep_probes_off(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Probers are not told where the database is, so they cannot know by themselves what to leave alone."""
+        database = server_of(read_variable("FARWATCH_DATABASE_URL", environ) or "")
+        denied = [part for part in (read_variable("FARWATCH_PROBE_DENY", environ), database) if part]
+        kept = {name: value for name, value in environ.items() if name != "FARWATCH_PROBE_DENY_FILE"}
+        return kept | {"FARWATCH_PROBE_DENY": ",".join(denied)}
 
     async def _start_nats(self) -> None:
         async def is_ready(pid: int) -> bool:

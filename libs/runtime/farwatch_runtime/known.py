@@ -34,7 +34,7 @@ DESCRIPTIONS: dict[str, str] = {
     "FARWATCH_RESOLVERS": "DNS servers for probes, host or host:port, separated by commas; default from resolv.conf.",
     "FARWATCH_CA_FILE": "Certificate authorities (PEM file) that probes and channels trust beside the system's.",
     "FARWATCH_PROBE_SOURCE_ADDRESS": "Local address that probes connect from.",
-    "FARWATCH_PROBE_DENY": "Networks that probes must not reach, separated by commas.",
+    "FARWATCH_PROBE_DENY": "Networks and servers (host:port) that probes must not reach, separated by commas.",
     "FARWATCH_PROBE_ALLOW": "Networks that probes may reach although FARWATCH_PROBE_DENY holds them.",
     "FARWATCH_CANARIES": "Addresses the prober checks itself against, separated by commas; `off` disables.",
     "FARWATCH_MAX_CONCURRENCY": "Checks that one prober runs at the same time.",

@@ -1,11 +1,10 @@
 """What may not be reached is not reached: canary listeners see no connection, whatever the target is written like."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -75,8 +74,8 @@ def assert_kept_out(result: CheckResult, written: str) -> None:
     assert result.error_class in ("blocked", "dns", "protocol"), (written, result.error_class, result.error)
 
 
-async def all_at_once(check: Check, *asked: dict[str, object]) -> list[CheckResult | ValidationError]:
-    async def one(fields: dict[str, object]) -> CheckResult | ValidationError:
+async def all_at_once(check: Check, *asked: Mapping[str, Any]) -> list[CheckResult | ValidationError]:
+    async def one(fields: Mapping[str, Any]) -> CheckResult | ValidationError:
         try:
             return await check(**fields)
         except ValidationError as error:  # not even a monitor
@@ -92,6 +91,7 @@ def test_the_corpus_is_large() -> None:
 @pytest.mark.parametrize("kind", ["http", "https", "port", "tls"])
 async def test_no_spelling_gets_through(check: Check, canary: Canary, kind: str) -> None:
     hosts = every_host()
+    asked: list[dict[str, Any]]
     if kind in ("http", "https"):
         asked = [{"type": "http", "url": f"{kind}://{host}:{canary.port}/"} for host in hosts]
     else:
@@ -135,7 +135,7 @@ async def test_no_name_leads_where_its_address_may_not(check: Check, canary: Can
             name = f"q{number}-{place}.test"
             name_server.records |= {f"{name} A": [], f"{name} AAAA": [form.format(address)]}
             names.append(name)
-    asked = [{"type": "http", "url": f"http://{name}:{canary.port}/"} for name in names]
+    asked: list[dict[str, Any]] = [{"type": "http", "url": f"http://{name}:{canary.port}/"} for name in names]
     asked += [{"type": "port", "host": name, "port": canary.port} for name in names]
     asked += [{"type": "ping", "host": name} for name in names]
     asked += [{"type": "dns", "host": "www.test", "resolver": f"{name}:{canary.port}"} for name in names]
@@ -254,8 +254,3 @@ def test_what_is_denied_may_be_a_network_a_word_or_a_server() -> None:
     for bad in ("db.internal", "10.0.0.1:0", "10.0.0.1:99999", "a b:1"):
         with pytest.raises(ValueError, match="is no network"):
             parse_denied([bad])
-
-
-def test_a_machine_has_the_open_address_of_these_tests(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind((ALLOWED, 0))
