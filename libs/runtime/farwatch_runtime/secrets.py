@@ -1,5 +1,7 @@
 """Secrets of monitors and channels, encrypted wherever they are stored or sent."""
 
+import hashlib
+import hmac
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +19,9 @@ class SecretError(Exception):
 class SecretBox:
     """Encrypts with its first key and decrypts with any, so that keys can be replaced without a stop."""
 
-    def __init__(self, keys: MultiFernet) -> None:
+    def __init__(self, keys: MultiFernet, raw: Sequence[str] = ()) -> None:
         self._keys = keys
+        self._raw = tuple(raw)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -35,7 +38,7 @@ class SecretBox:
         if not keys:
             raise SecretError("no key: `farwatch up` makes a key file, see docs/configuration.md")
         try:
-            return cls(MultiFernet([Fernet(key) for key in keys]))
+            return cls(MultiFernet([Fernet(key) for key in keys]), keys)
         except ValueError:
             raise SecretError("a key is not 32 bytes in url-safe base64") from None
 
@@ -50,6 +53,14 @@ class SecretBox:
             return self._keys.decrypt(stored[len(PREFIX) :].encode()).decode()
         except InvalidToken:
             raise SecretError("no key in the key file decrypts this value") from None
+
+    def derive(self, purpose: str) -> list[bytes]:
+        """Keys for another purpose, one from each of ours, the newest first: they tell nothing of these."""
+        return [hmac.new(key.encode(), purpose.encode(), hashlib.sha256).digest() for key in self._raw]
+
+    def rotate(self, stored: str) -> str:
+        """The same secret under the newest key. Raises SecretError."""
+        return self.encrypt(self.decrypt(stored))
 
     @staticmethod
     def is_encrypted(value: str) -> bool:

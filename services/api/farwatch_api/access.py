@@ -24,6 +24,8 @@ from farwatch_store import StoreUnavailable
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf_token"
 SIGN_IN = "/sign-in"
+SECRET_PATHS = ("/push/", "/alert/")
+"""Whoever knows such an address may use it: a session beside it proves nothing more."""
 FORM_PAGES = (SIGN_IN, "/setup")
 """Open to strangers, who have no session whose token they could know: the origin alone is checked."""
 
@@ -34,6 +36,7 @@ PUBLIC: tuple[re.Pattern[str], ...] = tuple(
         r"/readyz",
         r"/metrics",  # asks for its own token, or loopback
         r"/push/[^/]+",
+        r"/alert/[^/]+",  # signed, and good for one thing
         r"/sign-in",
         r"/setup",
         r"/static/.*",
@@ -137,7 +140,7 @@ class Gate:
             return None
         if not public and not identity.may(method):
             return Refusal(403, "This token may only read.")
-        if identity.kind == "session" and method not in SAFE_METHODS and not scope["path"].startswith("/push/"):
+        if identity.kind == "session" and method not in SAFE_METHODS and not scope["path"].startswith(SECRET_PATHS):
             return self._refuse_foreign(scope, headers) or refuse_forged(scope, headers, identity)
         return None
 

@@ -5,11 +5,14 @@ import asyncio
 import structlog
 
 from farwatch_api.auth.sessions import sweep
+from farwatch_api.commands.drills import end_expired
+from farwatch_api.deps import Deps
 from farwatch_store import Database, StoreError
 
 log = structlog.get_logger("farwatch_api")
 
 SWEEP_SECONDS = 600.0
+DRILLS_SECONDS = 5.0
 
 
 async def sweep_regularly(db: Database, stop: asyncio.Event) -> None:
@@ -22,6 +25,20 @@ async def sweep_regularly(db: Database, stop: asyncio.Event) -> None:
             log.info("sweep_postponed", error=str(error))
         try:
             async with asyncio.timeout(SWEEP_SECONDS):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def end_drills(deps: Deps, stop: asyncio.Event) -> None:
+    """Ends fire drills that nobody acknowledged in time."""
+    while not stop.is_set():
+        try:
+            await end_expired(deps)
+        except StoreError as error:
+            log.info("drills_postponed", error=str(error))
+        try:
+            async with asyncio.timeout(DRILLS_SECONDS):
                 await stop.wait()
         except TimeoutError:
             continue

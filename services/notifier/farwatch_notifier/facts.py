@@ -1,24 +1,32 @@
 """What a decision about an alert is made from, as plain values. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from farwatch_events.channels import Moment
 from farwatch_events.escalation import Escalation
 from farwatch_events.events import Severity
 from farwatch_events.matching import NumberedPolicy, NumberedSilence, Subject
+from farwatch_events.recipients import ChannelFacts
 from farwatch_events.results import Evidence
 
+__all__ = [
+    "ChannelFacts",
+    "DeliveryState",
+    "Facts",
+    "GroupItem",
+    "GroupRef",
+    "IncidentFacts",
+    "Intent",
+    "MonitorFacts",
+    "Origin",
+    "ParentDown",
+    "Prior",
+    "Pursuit",
+    "Routed",
+]
+
 DeliveryState = Literal["pending", "delivered", "failed", "suppressed"]
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelFacts:
-    id: int
-    name: str
-    enabled: bool
-    moments: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +203,3 @@ class GroupItem:
     at_ms: int
     reason: str
     seconds: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Troubles:
-    """Incidents and drills by thread, as they stand when a group is told."""
-
-    by_thread: Mapping[str, IncidentFacts] = field(default_factory=dict)

@@ -51,6 +51,7 @@ async def create_monitor(deps: Deps, identity: Identity, data: Mapping[str, Any]
     push_token = new_secret() if spec.type == "push" else None
     async with deps.write() as connection:
         await require_channels(connection, spec.channels)
+        await require_parents(connection, spec.parents, None)
         monitor_id = int(
             await connection.fetchval(_INSERT, spec.name, spec.type, spec.enabled, stored, spec.tags, push_token)
         )
@@ -111,6 +112,8 @@ async def _store(deps: Deps, identity: Identity, connection: Connection, row: Ro
         return
     added = sorted(set(spec.channels) - set(before.get("channels", [])))
     await require_channels(connection, added)
+    if "parents" in changed:
+        await require_parents(connection, spec.parents, row["id"])
     version = row["config_version"] + 1
     await connection.execute(_UPDATE, row["id"], spec.name, spec.enabled, stored, spec.tags, version)
     events = _events_of(row["id"], version, changed, spec.enabled, shown(stored), deps.now_ms())
@@ -144,3 +147,29 @@ async def require_channels(connection: Connection, channels: list[int]) -> None:
     missing = [channel for channel in channels if channel not in found]
     if missing:
         raise Invalid.at("channels", f"names channel {missing[0]}, which does not exist")
+
+
+# Whether one of the given monitors stands, at whatever distance, behind the second parameter.
+_STANDS_BEHIND = """
+    with recursive above (id) as (
+        select unnest($1::bigint[])
+        union
+        select p.value::bigint from above a join config.monitors m on m.id = a.id
+        cross join lateral jsonb_array_elements_text(m.spec->'parents') p
+        where jsonb_typeof(m.spec->'parents') = 'array'
+    )
+    select exists (select from above where id = $2)
+"""
+
+
+async def require_parents(connection: Connection, parents: list[int], monitor_id: int | None) -> None:
+    """Raises Invalid for a parent that does not exist, or that stands behind the monitor itself."""
+    if not parents:
+        return
+    query = "select id from config.monitors where id = any($1::bigint[]) and deleted_at is null"
+    found = {row["id"] for row in await connection.fetch(query, parents)}
+    missing = [parent for parent in parents if parent not in found]
+    if missing:
+        raise Invalid.at("parents", f"names monitor {missing[0]}, which does not exist")
+    if monitor_id is not None and await connection.fetchval(_STANDS_BEHIND, parents, monitor_id):
+        raise Invalid.at("parents", "must not stand behind this monitor themselves")

@@ -23,13 +23,15 @@ _DELIVERIES = """
     select d.id, d.channel_id, coalesce(c.name, '') as channel_name, coalesce(c.type, '') as channel_type, d.moment,
         d.state, d.attempts, d.reason, d.answer, d.error, d.created_at, d.delivered_at, d.next_attempt_at
     from alerting.deliveries d left join config.channels c on c.id = d.channel_id
-    where d.incident_id = $1 order by d.id limit 1000
+    where d.id in (select delivery_id from alerting.delivery_items where thread = 'incident-' || $1::bigint)
+    order by d.id limit 1000
 """
 
 _ATTEMPTS = """
     select a.delivery_id, a.attempt, a.at, a.ok, a.request, a.answer, a.error, a.duration_ms
-    from alerting.delivery_attempts a join alerting.deliveries d on d.id = a.delivery_id
-    where d.incident_id = $1 order by a.delivery_id, a.attempt limit 2000
+    from alerting.delivery_attempts a
+    where a.delivery_id in (select delivery_id from alerting.delivery_items where thread = 'incident-' || $1::bigint)
+    order by a.delivery_id, a.attempt limit 2000
 """
 
 

@@ -4,9 +4,11 @@ from fastapi.routing import APIRoute
 
 from farwatch_api.routes import (
     accounts,
+    alert_links,
     auth,
     channels,
     docs,
+    drills,
     export,
     health,
     history,
@@ -15,8 +17,10 @@ from farwatch_api.routes import (
     maintenance,
     monitors,
     pages,
+    policies,
     push,
     seeds,
+    silences,
     status,
 )
 
@@ -31,6 +35,11 @@ ROUTERS = (
     live.router,
     incidents.router,
     channels.router,
+    policies.router,
+    policies.alerts_router,
+    silences.router,
+    drills.router,
+    alert_links.router,
     maintenance.router,
     accounts.tokens,
     accounts.users,

@@ -97,9 +97,10 @@ def _attempt(row: Row) -> dict[str, Any]:
     }
 
 
-async def command(deps: Deps, subject: str, incident_id: int, identity: Identity, text: str = "") -> None:
+async def command(deps: Deps, subject: str, incident_id: int, who: Identity | str, text: str = "") -> None:
     """Incidents belong to their service: ask it. Raises NotFound, Conflict or Unavailable."""
-    request = IncidentCommand(incident_id=incident_id, actor=identity.actor, text=text)
+    actor = who if isinstance(who, str) else who.actor
+    request = IncidentCommand(incident_id=incident_id, actor=actor, text=text)
     try:
         reply = Reply.from_bytes(await deps.bus.request(subject, request.to_bytes(), COMMAND_SECONDS))
     except (NoResponders, BusTimeout):

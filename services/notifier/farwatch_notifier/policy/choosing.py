@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from farwatch_events import recipients
 from farwatch_events.channels import Moment
 from farwatch_events.matching import DEFAULT_POLICY_ID, NumberedPolicy
 from farwatch_events.policies import Target
-from farwatch_notifier.facts import ChannelFacts, Facts, Prior
+from farwatch_events.recipients import ChannelFacts, Chosen
+from farwatch_notifier.facts import Facts, Prior
 
 REACHED = ("pending", "delivered")
 PROBLEM_MOMENTS = ("down", "degraded")
@@ -16,35 +18,29 @@ def dedup_key(event_id: str, channel_id: int, moment: str, suffix: str = "") -> 
     return f"msg_{event_id.replace('-', '')}_{channel_id}_{moment}{suffix}"
 
 
-def select_channels(facts: Facts) -> list[tuple[ChannelFacts, str]]:
-    """The channels of the event's monitor, with the reason each is among them."""
-    named = facts.monitor.channels if facts.monitor is not None else ()
-    if named:
-        return [(channel, "the monitor names this channel") for channel in facts.channels if channel.id in named]
-    return [(channel, "every enabled channel is used") for channel in facts.channels if channel.enabled]
+def named_channels(facts: Facts) -> tuple[int, ...]:
+    return facts.monitor.channels if facts.monitor is not None else ()
 
 
-def target_channels(target: Target | None, facts: Facts) -> list[tuple[ChannelFacts, str]]:
+def select_channels(facts: Facts) -> Chosen:
+    """The channels of the event's monitor."""
+    return recipients.select_channels(facts.channels, named_channels(facts))
+
+
+def target_channels(target: Target | None, facts: Facts) -> Chosen:
     """The channels of a step; those of the monitor when the step names none."""
-    if target is None or not target.channels:
-        return select_channels(facts)
-    return [(channel, "the policy names this channel") for channel in facts.channels if channel.id in target.channels]
+    return recipients.target_channels(facts.channels, named_channels(facts), target)
 
 
-def first_channels(numbered: NumberedPolicy, facts: Facts) -> list[tuple[ChannelFacts, str]]:
+def first_channels(numbered: NumberedPolicy, facts: Facts) -> Chosen:
     """Those who would be told first; nobody when the policy has no steps and so tells nobody."""
     steps = numbered.policy.steps
     return target_channels(steps[0].target, facts) if steps else select_channels(facts)
 
 
 def refusal(channel: ChannelFacts, moment: Moment, numbered: NumberedPolicy | None = None) -> str | None:
-    """Why the channel is not used at this moment. A policy's `moments` stand in for the channel's own."""
-    if not channel.enabled:
-        return "the channel is off"
-    policy = numbered.policy if numbered is not None else None
-    if policy is not None and policy.moments is not None:
-        return None if moment in policy.moments else f"the policy does not take the moment {moment}"
-    return None if moment in channel.moments else f"the channel does not take the moment {moment}"
+    """Why the channel is not used at this moment."""
+    return recipients.refusal(channel, moment, numbered.policy if numbered is not None else None)
 
 
 def takes_reminders(channel: ChannelFacts, numbered: NumberedPolicy) -> bool:
