@@ -1,5 +1,6 @@
 """What the routes work with, made once in __main__ or by a test."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Deps:
     passwords: Passwords = field(default_factory=Passwords)
     health: Health = field(default_factory=lambda: Health("api"))
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    started: float = field(default_factory=time.monotonic)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:

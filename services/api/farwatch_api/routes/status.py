@@ -16,6 +16,7 @@ from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.monitors import all_tags
 from farwatch_api.queries.regions import list_events, list_regions, open_incidents
 from farwatch_api.queries.states import counts_by_state
+from farwatch_api.queries.system import read_system
 from farwatch_events.events import EVENT_TYPES, RegionDeleted
 from farwatch_events.subjects import PUSH_REGION, require_region
 from farwatch_store import append
@@ -29,6 +30,7 @@ async def get_status(deps: Dependencies) -> Response:
         counts = await counts_by_state(connection)
         regions = await list_regions(connection)
         incidents = await open_incidents(connection)
+        system = await read_system(deps, connection)
     return success(
         {
             "state": overall(counts, regions),
@@ -36,6 +38,7 @@ async def get_status(deps: Dependencies) -> Response:
             "incidents": {"open": sum(incidents.values()), **incidents},
             "regions": regions,
             "bus_connected": deps.bus.connected,
+            "system": system,
         }
     )
 

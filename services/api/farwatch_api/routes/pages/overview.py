@@ -13,6 +13,7 @@ from farwatch_api.params import Id, Words, split
 from farwatch_api.queries.monitors import Filters, all_tags
 from farwatch_api.queries.overview import bars_of, numbered_page, rows_by_id
 from farwatch_api.queries.states import STATES, counts_by_state
+from farwatch_api.queries.system import read_system
 from farwatch_api.queries.uptime import uptime_day
 from farwatch_api.routes.pages.rendering import PageRoute, render, render_page
 from farwatch_api.rows import Row
@@ -107,3 +108,11 @@ async def monitor_row(request: Request, deps: Dependencies, monitor_id: Id) -> R
             raise NotFound("monitor")
         monitors = await describe_rows(connection, rows, deps)
     return render(request, "monitors/_row.html", monitor=monitors[0])
+
+
+@router.get("/system-line")
+async def system_line(request: Request, deps: Dependencies) -> Response:
+    """What every page says when Farwatch itself is unwell; asked again by pages that stay open."""
+    async with deps.read() as connection:
+        system = await read_system(deps, connection)
+    return render(request, "partials/system.html", system=system)

@@ -15,6 +15,7 @@ from farwatch_api.errors import PLAIN_MESSAGES, ApiError, on_http
 from farwatch_api.presentation.words import FILTERS
 from farwatch_api.problems import Invalid
 from farwatch_api.queries.overview import standing
+from farwatch_api.queries.system import read_system
 from farwatch_store import StoreUnavailable
 
 THEME_COOKIE = "farwatch_theme"
@@ -46,7 +47,11 @@ async def render_page(request: Request, deps: Deps, name: str, status_code: int 
     `live_since` is where its live updates begin: a page that read something before it came here gives its own.
     """
     async with deps.read() as connection:
-        frame = {"standing": await standing(connection), "live_since": deps.hub.position()}
+        frame = {
+            "standing": await standing(connection),
+            "system": await read_system(deps, connection),
+            "live_since": deps.hub.position(),
+        }
     return render(request, name, status_code, **(frame | values))
 
 
