@@ -50,7 +50,8 @@ _TRANSIENT = (
 def is_transient(error: BaseException) -> bool:
     """Whether the database, rather than the statement, is to blame."""
     if isinstance(error, asyncpg.InterfaceError):
-        return "closed" in str(error) or "closing" in str(error)
+        # "released": the pool takes a connection back by itself when the server ends it.
+        return any(word in str(error) for word in ("closed", "closing", "released"))
     return isinstance(error, _TRANSIENT)
 
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from farwatch_bus import Bus, Message, Subscription
 from farwatch_events import subjects
-from farwatch_notifier.dispatch import Dispatcher
+from farwatch_notifier.dispatch import Dispatcher, Links
 from farwatch_notifier.intake import Intake
 from farwatch_notifier.metrics import Metrics
 from farwatch_notifier.outbound import Outbound
@@ -39,7 +39,7 @@ class Notifier:
         sender = Sender(box, outbound)
         self._nudge = asyncio.Event()
         self.follower = Follower(db, CONSUMER, Intake(public_url, metrics, now).apply, self._nudge)
-        self.dispatcher = Dispatcher(db, sender, metrics, now, draw, self._nudge.set)
+        self.dispatcher = Dispatcher(db, sender, metrics, now, draw, self._nudge.set, Links(box, public_url))
         self.timers = Timers(db, CONSUMER, public_url, metrics, now)
         self.trial = Trial(db, sender, public_url, now)
 

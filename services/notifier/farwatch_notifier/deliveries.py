@@ -1,6 +1,6 @@
 """Deliveries in PostgreSQL: what is due, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,11 @@ _DUE_CHANNELS = """
 # The first of each thread only: a later message of a thread waits until the earlier ones are done.
 _TAKE = """
     select d.id, d.channel_id, d.moment, d.dedup_key, d.thread, d.attempts, d.message,
-           extract(epoch from d.give_up_at) * 1000 as give_up_ms, extract(epoch from d.created_at) * 1000 as created_ms
+           extract(epoch from d.give_up_at) * 1000 as give_up_ms, extract(epoch from d.created_at) * 1000 as created_ms,
+           exists (
+               select from alerting.deliveries n
+               where n.channel_id = d.channel_id and n.thread = d.thread and n.state = 'pending' and n.id > d.id
+           ) as superseded
     from alerting.deliveries d
     where d.channel_id = $1 and d.state = 'pending'
       and d.next_attempt_at <= to_timestamp($2::double precision / 1000)
@@ -57,6 +61,28 @@ _MARK = """
     returning delivery_id
 """
 
+# The same for many that did not fail for good, without a transaction around it.
+_MARK_MANY = """
+    with given as (
+        select * from unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::text[], $6::double precision[],
+                             $7::double precision[], $8::text[], $9::real[])
+            as g (id, state, attempt, answer, error, next_ms, at_ms, request, duration_ms)
+    ), marked as (
+        update alerting.deliveries d
+        set state = g.state, attempts = g.attempt, answer = g.answer, error = g.error,
+            next_attempt_at = coalesce(to_timestamp(g.next_ms / 1000), d.next_attempt_at),
+            delivered_at = case when g.state = 'delivered' then to_timestamp(g.at_ms / 1000) end
+        from given g
+        where d.id = g.id and d.state = 'pending' and d.attempts = g.attempt - 1
+        returning d.id
+    )
+    insert into alerting.delivery_attempts (delivery_id, attempt, at, ok, request, answer, error, duration_ms)
+    select g.id, g.attempt, to_timestamp(g.at_ms / 1000), g.state = 'delivered', g.request, g.answer, g.error,
+           g.duration_ms
+    from given g join marked m on m.id = g.id
+    on conflict do nothing
+"""
+
 _DROP = "update alerting.deliveries set state = 'suppressed', reason = $2 where id = $1 and state = 'pending'"
 
 _EXPIRE = "update alerting.deliveries set state = 'failed', error = $2 where id = $1 and state = 'pending' returning id"
@@ -83,6 +109,8 @@ class Due:
     message: Mapping[str, Any]
     give_up_ms: int
     created_ms: int
+    superseded: bool = False
+    """A later message of the same thread waits behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,21 +163,30 @@ async def read_channel(db: Database, channel_id: int) -> ChannelRow | None:
 async def mark(db: Database, due: Due, attempt: Attempt) -> bool:
     """Records an attempt. False when the delivery was dealt with by somebody else meanwhile."""
     async with db.transaction() as connection:
-        marked = await connection.fetchval(
-            _MARK,
-            due.id,
-            attempt.state,
-            due.attempts + 1,
-            lines(attempt.answer, ANSWER_CHARS),
-            None if attempt.error is None else lines(attempt.error, ERROR_CHARS),
-            attempt.next_ms,
-            attempt.at_ms,
-            lines(attempt.request, REQUEST_CHARS),
-            attempt.duration_ms,
-        )
+        marked = await connection.fetchval(_MARK, *_mark_row(due, attempt))
         if marked is not None and attempt.state == "failed":
             await _report_failure(connection, due, attempt.error or "", attempt.at_ms)
     return marked is not None
+
+
+async def mark_many(connection: Connection, marks: Sequence[tuple[Due, Attempt]]) -> None:
+    """Records attempts that did not end in failure for good."""
+    rows = [_mark_row(due, attempt) for due, attempt in marks]
+    await connection.execute(_MARK_MANY, *([*column] for column in zip(*rows, strict=True)))
+
+
+def _mark_row(due: Due, attempt: Attempt) -> tuple[Any, ...]:
+    return (
+        due.id,
+        attempt.state,
+        due.attempts + 1,
+        lines(attempt.answer, ANSWER_CHARS),
+        None if attempt.error is None else lines(attempt.error, ERROR_CHARS),
+        attempt.next_ms,
+        attempt.at_ms,
+        lines(attempt.request, REQUEST_CHARS),
+        attempt.duration_ms,
+    )
 
 
 async def expire(db: Database, due: Due, error: str, now_ms: int) -> None:

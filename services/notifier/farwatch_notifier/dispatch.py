@@ -1,30 +1,42 @@
-"""Sending what is due: a worker a channel, so that one slow channel never delays another."""
+"""Sending what is due: a worker a channel, so that one slow channel never delays another.
+
+A channel has one message on its way at a time, and the next is sent once it is recorded. So whatever kills the
+notifier, at most that one message a channel comes twice.
+"""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 
 import structlog
 from pydantic import ValidationError
 
+from farwatch_events.monitor import MASK
 from farwatch_notifier import deliveries
+from farwatch_notifier.breaker import Breaker, is_stale, note_failure
 from farwatch_notifier.deliveries import Attempt, ChannelRow, Due
 from farwatch_notifier.locks import ChannelLocks
+from farwatch_notifier.marking import Marker
 from farwatch_notifier.message import Alert
 from farwatch_notifier.metrics import Metrics
 from farwatch_notifier.outcome import DeliveryError
 from farwatch_notifier.retry import RetryAt, decide_retry
 from farwatch_notifier.sending import Sender
+from farwatch_runtime.links import PATH, AlertLink, make_link
+from farwatch_runtime.secrets import SecretBox
 from farwatch_store import Database, StoreUnavailable
 
 POLL_SECONDS = 1.0
 COUNT_EVERY_SECONDS = 15.0
 WORKERS_MAX = 256
-BATCH = 32
-AT_ONCE = 4
-"""Messages on their way to one channel at the same time, each of another thread."""
+BATCH = 200
+BATCH_SECONDS = 5.0
+"""A batch is left when it takes longer: the channel may have been changed meanwhile."""
 STOP_GRACE_SECONDS = 5.0
-MARK_RETRY_SECONDS = 0.5
+STALE = "a later message of the same trouble stands for it: it had waited for over a minute"
+
+_LINK = re.compile(rf"({re.escape(PATH)})[A-Za-z0-9_.\\-]+")
 
 log = structlog.get_logger("farwatch_notifier")
 
@@ -40,6 +52,7 @@ class Dispatcher:
         now: Callable[[], int],
         draw: Callable[[], float],
         on_event: Callable[[], None],
+        links: "Links",
     ) -> None:
         """`on_event` is called when the database says that the log has grown."""
         self._db = db
@@ -47,7 +60,7 @@ class Dispatcher:
         self._now = now
         self._news = asyncio.Event()
         self._locks = ChannelLocks(db, on_event, self._news.set)
-        self._delivery = Delivery(db, sender, metrics, now, draw)
+        self._delivery = Delivery(db, sender, metrics, now, draw, links)
         self._workers: dict[int, asyncio.Task[None]] = {}
         self._counted_at = 0.0
 
@@ -104,24 +117,15 @@ class Dispatcher:
         """True when there may be more to do at once."""
         due = await deliveries.take_due(self._db, channel_id, self._now(), BATCH)
         channel = await deliveries.read_channel(self._db, channel_id) if due else None
-        if not due:
-            return False
-        lanes, held = asyncio.Semaphore(AT_ONCE), asyncio.Event()
-
-        async def send_one(each: Due) -> None:
-            async with lanes:
-                if self._locks.holds(channel_id) and not held.is_set():
-                    until_ms = await self._delivery.deliver(channel, each)
-                    if until_ms is not None:
-                        held.set()
-                        await deliveries.hold_channel(self._db, channel_id, until_ms)
-
-        # Not a task group: a failure of one must not cut another off between sending and marking.
-        outcomes = await asyncio.gather(*(send_one(each) for each in due), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return True
+        began = time.monotonic()
+        for each in due:
+            if not self._locks.holds(channel_id) or time.monotonic() - began > BATCH_SECONDS:
+                break
+            until_ms = await self._delivery.deliver(channel, each)
+            if until_ms is not None:
+                await deliveries.hold_channel(self._db, channel_id, until_ms)
+                break
+        return bool(due)
 
     async def _count(self) -> None:
         if time.monotonic() - self._counted_at >= COUNT_EVERY_SECONDS:
@@ -137,23 +141,52 @@ class Dispatcher:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await self._delivery.marker.close()
         await self._locks.close()
+
+
+class Links:
+    """Puts the signed links into a message on its way out: they are stored nowhere."""
+
+    def __init__(self, box: SecretBox, public_url: str) -> None:
+        self._box = box
+        self._public_url = public_url
+
+    def put_in(self, alert: Alert, due: Due) -> Alert:
+        if alert.tone == "good" or alert.members:
+            return alert
+        link = make_link(self._box, self._public_url, AlertLink(due.thread, due.channel_id, due.dedup_key))
+        return alert if link is None else alert.model_copy(update={"acknowledge_link": link, "silence_link": link})
+
+
+def hide_links(text: str) -> str:
+    """The trail is read by people who may only look: a link in it would let them act."""
+    return _LINK.sub(rf"\1{MASK}", text)
 
 
 class Delivery:
     """One delivery: send, then mark. The intent stood in the database before."""
 
     def __init__(
-        self, db: Database, sender: Sender, metrics: Metrics, now: Callable[[], int], draw: Callable[[], float]
+        self,
+        db: Database,
+        sender: Sender,
+        metrics: Metrics,
+        now: Callable[[], int],
+        draw: Callable[[], float],
+        links: "Links",
     ) -> None:
         self._db = db
         self._sender = sender
         self._metrics = metrics
         self._now = now
         self._draw = draw
+        self._links = links
+        self.marker = Marker(db)
+        self._breakers: dict[int, Breaker] = {}
 
     async def deliver(self, channel: ChannelRow | None, due: Due) -> int | None:
-        """Returns until when (milliseconds) the service asked to be left alone, None when it did not."""
+        """Returns until when (milliseconds) the channel is to be left alone; None: the next may be sent."""
         if channel is None or channel.deleted:
             await deliveries.drop(self._db, due, "the channel was deleted before its turn")
             return None
@@ -163,16 +196,35 @@ class Delivery:
         if self._now() > due.give_up_ms:
             await deliveries.expire(self._db, due, "the time for retries was over before it could be sent", self._now())
             return None
+        if is_stale(thread=due.thread, superseded=due.superseded, created_ms=due.created_ms, now_ms=self._now()):
+            await deliveries.drop(self._db, due, STALE)
+            return None
         started, at_ms = time.monotonic(), self._now()
         try:
-            sent = await self._sender.send(channel, _read_alert(due), due.dedup_key)
+            sent = await self._sender.send(channel, self._links.put_in(_read_alert(due), due), due.dedup_key)
         except DeliveryError as failure:
             attempt = self._failed(due, failure, at_ms, _milliseconds_since(started))
             await self._mark(channel, due, attempt)
-            return attempt.next_ms if failure.retry_after_seconds is not None else None
+            return self._pause(due.channel_id, failure, attempt)
         took = _milliseconds_since(started)
-        await self._mark(channel, due, Attempt("delivered", at_ms, took, sent.request, sent.answer))
+        self._breakers.pop(due.channel_id, None)
+        await self._mark(
+            channel, due, Attempt("delivered", at_ms, took, hide_links(sent.request), hide_links(sent.answer))
+        )
         return None
+
+    def _pause(self, channel_id: int, failure: DeliveryError, attempt: Attempt) -> int | None:
+        """As long as the service asked for, or as the breaker says. A final answer is about the message alone."""
+        if failure.retry_after_seconds is not None:
+            return attempt.next_ms
+        if failure.permanent:
+            return None
+        breaker, until_ms = note_failure(self._breakers.get(channel_id, Breaker()), self._now())
+        self._breakers[channel_id] = breaker
+        if until_ms is not None:
+            self._metrics.pauses.inc()
+            log.warning("channel_paused", channel=channel_id, failures=breaker.failures, until_ms=until_ms)
+        return until_ms
 
     def _failed(self, due: Due, failure: DeliveryError, at_ms: int, took_ms: float) -> Attempt:
         decision = decide_retry(
@@ -183,21 +235,14 @@ class Delivery:
             now_ms=self._now(),
             draw=self._draw(),
         )
+        request, answer = hide_links(failure.request), hide_links(failure.answer)
         if isinstance(decision, RetryAt):
-            return Attempt("pending", at_ms, took_ms, failure.request, failure.answer, failure.error, decision.at_ms)
-        error = f"{failure.error} ({decision.reason})"
-        return Attempt("failed", at_ms, took_ms, failure.request, failure.answer, error)
+            return Attempt("pending", at_ms, took_ms, request, answer, failure.error, decision.at_ms)
+        return Attempt("failed", at_ms, took_ms, request, answer, f"{failure.error} ({decision.reason})")
 
     async def _mark(self, channel: ChannelRow, due: Due, attempt: Attempt) -> None:
-        """Tries until it is recorded: a restarting database must not lead to the same message twice."""
         self._tell(channel, due, attempt)
-        while True:
-            try:
-                await deliveries.mark(self._db, due, attempt)
-                return
-            except StoreUnavailable as error:
-                log.warning("attempt_not_recorded_yet", delivery=due.id, error=str(error))
-            await asyncio.sleep(MARK_RETRY_SECONDS)
+        await self.marker.mark(due, attempt)
 
     def _tell(self, channel: ChannelRow, due: Due, attempt: Attempt) -> None:
         outcome = "retry" if attempt.state == "pending" else attempt.state

@@ -12,6 +12,7 @@ from farwatch_events.matching import NumberedPolicy, NumberedSilence
 from farwatch_events.policies import Match, parse_policy
 from farwatch_events.results import Evidence
 from farwatch_notifier.facts import ChannelFacts, IncidentFacts, MonitorFacts, ParentDown, Prior
+from farwatch_notifier.policy.fallback import FailedDelivery
 from farwatch_store import Connection
 
 log = structlog.get_logger("farwatch_notifier")
@@ -51,6 +52,16 @@ _POLICIES = "select id, spec from config.policies where deleted_at is null and e
 _SILENCES = """
     select id, match, reason, starts_at, ends_at from config.silences where cancelled_at is null and ends_at > $1
 """
+
+_FAILED = """
+    select d.id, d.channel_id, d.moment, d.thread, d.policy_id, d.monitor_id, d.incident_id, d.message,
+           array_agg(i.position order by i.position) as positions, array_agg(i.thread order by i.position) as threads,
+           array_agg(i.moment order by i.position) as moments
+    from alerting.deliveries d join alerting.delivery_items i on i.delivery_id = d.id
+    where d.id = any($1::bigint[]) group by d.id
+"""
+
+_GENERAL_FALLBACK = "select value from config.settings where key = 'fallback_channel'"
 
 _UNTRUSTED = "select region from health.regions where state <> 'live'"
 
@@ -212,6 +223,28 @@ async def load_silences(connection: Connection, now_ms: int) -> tuple[NumberedSi
         starts_ms, ends_ms = _milliseconds(row["starts_at"]), _milliseconds(row["ends_at"])
         found.append(NumberedSilence(row["id"], match, row["reason"], starts_ms, ends_ms))
     return tuple(found)
+
+
+async def load_failed(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, FailedDelivery]:
+    rows = await connection.fetch(_FAILED, list(delivery_ids))
+    return {
+        row["id"]: FailedDelivery(
+            channel_id=row["channel_id"],
+            moment=row["moment"],
+            thread=row["thread"],
+            policy_id=row["policy_id"],
+            monitor_id=row["monitor_id"],
+            incident_id=row["incident_id"],
+            message=row["message"],
+            items=tuple(zip(row["positions"], row["threads"], row["moments"], strict=True)),
+        )
+        for row in rows
+    }
+
+
+async def load_general_fallback(connection: Connection) -> int | None:
+    value = await connection.fetchval(_GENERAL_FALLBACK)
+    return value if isinstance(value, int) else None
 
 
 async def load_untrusted(connection: Connection) -> frozenset[str]:

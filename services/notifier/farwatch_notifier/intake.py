@@ -6,14 +6,18 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from farwatch_events.events import DomainEvent, RecordedEvent
+from farwatch_events.events import DeliveryFailed, DomainEvent, RecordedEvent
+from farwatch_notifier import gather
 from farwatch_notifier.batch import Batch
 from farwatch_notifier.facts import Facts, GroupItem, Intent, Routed
 from farwatch_notifier.message import Alert, build_alert
 from farwatch_notifier.metrics import Metrics
+from farwatch_notifier.policy.fallback import find_fallback, route_failed
 from farwatch_notifier.routing import ROUTED_TYPES, route
 from farwatch_notifier.writing import Ledger, Planned
 from farwatch_store import Connection
+
+Routable = list[tuple[RecordedEvent, DomainEvent]]
 
 log = structlog.get_logger("farwatch_notifier")
 
@@ -40,7 +44,23 @@ class Intake:
             facts = batch.facts_of(event)
             alert, found = self._decide(recorded, facts, now_ms)
             _note(ledger, batch, found, alert, now_ms)
+        await self._fall_back(connection, ledger, routed, batch)
         await ledger.write(connection, self._metrics, now_ms)
+
+    async def _fall_back(self, connection: Connection, ledger: Ledger, routed: Routable, batch: Batch) -> None:
+        failures = [(recorded, event) for recorded, event in routed if isinstance(event, DeliveryFailed)]
+        if not failures:
+            return
+        general = await gather.load_general_fallback(connection)
+        dead = await gather.load_failed(connection, [event.delivery_id for _, event in failures])
+        for recorded, event in failures:
+            if (failed := dead.get(event.delivery_id)) is None:
+                continue
+            fallback_id = find_fallback(batch.policies, failed.policy_id, general)
+            found = route_failed(event, recorded.id, recorded.position, failed, batch.channels, fallback_id)
+            if found is not None:
+                intent, message = found
+                ledger.planned.append(Planned(intent, message, failed.items))
 
     def _decide(self, recorded: RecordedEvent, facts: Facts, now_ms: int) -> tuple[Alert | None, Routed]:
         """An event that we cannot make sense of is skipped and logged: it must not stop every alert after it."""
@@ -89,7 +109,7 @@ def group_item(intent: Intent, event_id: str, alert: Alert, now_ms: int) -> Grou
 
 def _typed(recorded: RecordedEvent) -> DomainEvent | None:
     """None for events that nobody is told of, and for those that do not read."""
-    if recorded.type not in ROUTED_TYPES:
+    if recorded.type not in ROUTED_TYPES and recorded.type != DeliveryFailed.type:
         return None
     try:
         return recorded.event()

@@ -31,3 +31,6 @@ class Metrics:
         )
         self.pending = Gauge("farwatch_notifier_pending", "Deliveries not yet made", registry=registry)
         self.busy_channels = Gauge("farwatch_notifier_busy_channels", "Channels being sent to", registry=registry)
+        self.pauses = Counter(
+            "farwatch_notifier_channel_pauses", "Times a failing channel was left alone", registry=registry
+        )

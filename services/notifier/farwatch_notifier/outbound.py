@@ -1,11 +1,11 @@
-"""The way out for all channels: one HTTP client, one TLS context, bounded answers, errors told apart."""
+"""The way out for all channels: one TLS context, bounded answers, errors told apart."""
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import certifi
 import httpx
 
-from farwatch_events.monitor import MASK, is_secret_header
+from farwatch_events.monitor import MASK
+from farwatch_events.requests import is_secret_header
 from farwatch_notifier.outcome import DeliveryError, Sent, redact
 from farwatch_notifier.retry import is_final_status, parse_retry_after
+from farwatch_notifier.wire import Endpoint, WireError, exchange
 from farwatch_runtime.clock import now_ms
 
 ANSWER_MAX_BYTES = 4096
@@ -64,8 +66,7 @@ RetryHint = Callable[[HttpAnswer], float | None]
 class Outbound:
     """Shared by all channels. Proxies of the environment are ignored: a message goes where its channel says."""
 
-    def __init__(self, client: httpx.AsyncClient, tls: ssl.SSLContext, own_name: str) -> None:
-        self.client = client
+    def __init__(self, tls: ssl.SSLContext, own_name: str) -> None:
         self.tls = tls
         self.own_name = own_name
 
@@ -76,22 +77,10 @@ class Outbound:
         tls.load_verify_locations(certifi.where())
         if ca_file is not None:
             tls.load_verify_locations(ca_file)
-        # No bound on the pool: each channel bounds its own requests, and a shared bound would let one delay another.
-        # No connection is used twice: a service that ends one while we write, or sends a body with a 204, would
-        # break the next message after it was taken, and its retry would be a repeat.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        client = httpx.AsyncClient(
-            verify=tls,
-            trust_env=False,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            limits=limits,
-            headers={"User-Agent": "Farwatch", "Accept-Encoding": "identity", "Connection": "close"},
-        )
-        return cls(client, tls, _own_name())
+        return cls(tls, _own_name())
 
     async def close(self) -> None:
-        await self.client.aclose()
+        """Nothing is kept open between messages."""
 
     async def deliver(self, call: HttpCall, retry_hint: RetryHint | None = None) -> Sent:
         """Sends the request; raises DeliveryError for anything but a 2xx answer."""
@@ -114,10 +103,11 @@ class Outbound:
         try:
             async with asyncio.timeout(call.timeout_seconds):
                 return await self._follow(call)
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             error, permanent = f"no answer within {call.timeout_seconds:g} s", False
-        except httpx.RequestError as failure:
-            error, permanent = _network_error(failure), False
+        except WireError as failure:
+            broke = "the connection broke" if failure.connected else "no connection"
+            error, permanent = f"{broke}: {failure}", False
         except (httpx.InvalidURL, UnicodeError, ValueError) as failure:
             error, permanent = f"the request cannot be made: {failure}", True
         raise DeliveryError(
@@ -126,7 +116,7 @@ class Outbound:
 
     async def _follow(self, call: HttpCall) -> HttpAnswer:
         """Follows redirects that keep method and body, on the same host only, and never from https to http."""
-        url = httpx.URL(call.url)
+        url = _parse_url(call.url)
         for _ in range(REDIRECTS_MAX):
             answer = await self._once(call, url)
             target = _same_host_target(url, answer)
@@ -136,25 +126,32 @@ class Outbound:
         return answer
 
     async def _once(self, call: HttpCall, url: httpx.URL) -> HttpAnswer:
-        headers = [(name.encode(), value.encode()) for name, value in call.headers.items()]
-        request = self.client.build_request(
-            call.method, url, content=call.body or None, headers=headers, timeout=call.timeout_seconds
-        )
-        response = await self.client.send(request, stream=True)
-        try:
-            body = await _first_bytes(response)
-        finally:
-            await response.aclose()
-        return HttpAnswer(response.status_code, response.reason_phrase, response.headers, body)
+        secure = url.scheme == "https"
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError("it must start with http:// or https:// and a host name")
+        endpoint = Endpoint(_ascii_host(url), url.port or (443 if secure else 80), self.tls if secure else None)
+        headers = [(name.encode("ascii"), value.encode()) for name, value in call.headers.items()]
+        given = {name.lower() for name in call.headers}
+        headers += [(name, value) for name, value in _OWN_HEADERS if name.decode() not in given]
+        headers.append((b"host", url.netloc))
+        if call.body or call.method not in ("GET", "HEAD"):
+            headers.append((b"content-length", str(len(call.body)).encode()))
+        target = url.raw_path.decode("ascii")
+        answer = await exchange(endpoint, call.method, target, headers, call.body, ANSWER_MAX_BYTES)
+        body = answer.body.decode(errors="replace").replace("\0", "\ufffd")
+        return HttpAnswer(answer.status, answer.reason, httpx.Headers(answer.headers), body)
 
 
-async def _first_bytes(response: httpx.Response) -> str:
-    body = b""
-    async for chunk in response.aiter_raw(ANSWER_MAX_BYTES):
-        body += chunk
-        if len(body) >= ANSWER_MAX_BYTES:
-            break
-    return body[:ANSWER_MAX_BYTES].decode(errors="replace").replace("\0", "\ufffd")
+_OWN_HEADERS = ((b"user-agent", b"Farwatch"), (b"accept", b"*/*"), (b"accept-encoding", b"identity"))
+
+
+@lru_cache(maxsize=1024)
+def _parse_url(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+def _ascii_host(url: httpx.URL) -> str:
+    return url.raw_host.decode("ascii").strip("[]")
 
 
 def _same_host_target(url: httpx.URL, answer: HttpAnswer) -> httpx.URL | None:
@@ -164,11 +161,6 @@ def _same_host_target(url: httpx.URL, answer: HttpAnswer) -> httpx.URL | None:
     target = url.join(location)
     downgraded = url.scheme == "https" and target.scheme != "https"
     return None if target.host != url.host or downgraded or target.scheme not in ("http", "https") else target
-
-
-def _network_error(failure: httpx.RequestError) -> str:
-    text = str(failure) or type(failure).__name__
-    return f"no connection: {text}" if isinstance(failure, httpx.ConnectError) else f"the connection broke: {text}"
 
 
 def show_host_only(url: str) -> str:

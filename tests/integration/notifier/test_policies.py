@@ -13,7 +13,7 @@ from farwatch_notifier.outbound import Outbound
 from farwatch_runtime.clock import now_ms
 from farwatch_store import Database, append
 from tests.integration.notifier.world import World
-from tests.support.http import HttpServer
+from tests.support.http import HttpServer, Response
 from tests.support.waiting import eventually
 
 
@@ -238,3 +238,70 @@ async def test_a_drill_goes_the_whole_way_and_is_marked(
     await world.append(ended)
     await eventually(lambda: received(http_sink)[-1] == ("incident.recovered", "[Drill] Shop has recovered"))
     assert http_sink.requests[0].json()["data"]["drill"] is True
+
+
+async def test_what_a_channel_never_takes_goes_to_the_fallback_and_so_does_its_recovery(
+    notifier: Notifier, world: World, http_sink: HttpServer, second_sink: HttpServer
+) -> None:
+    http_sink.response = Response(400, b"no such hook")
+    broken, spare = await world.webhook(http_sink.url), await world.webhook(second_sink.url)
+    await add_policy(world, steps=[{"target": {"channels": [broken]}}], fallback_channel=spare)
+    monitor_id = await world.add_monitor()
+    incident_id = await world.open_incident(monitor_id)
+    await eventually(lambda: types(second_sink) == ["incident.down"])
+    reason = second_sink.requests[0].json()["data"]["reason"]
+    assert reason.startswith("Sent here because channel “webhook channel” did not take it (the service answered 400")
+    await world.resolve_incident(incident_id, monitor_id)
+    await eventually(lambda: types(second_sink) == ["incident.down", "incident.recovered"])
+
+
+async def test_a_message_that_waited_gives_way_to_the_latest_state(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    http_sink.response = Response(503, headers={"Retry-After": "3600"})
+    await world.webhook(http_sink.url)
+    monitor_id = await world.add_monitor()
+    incident_id = await world.open_incident(monitor_id)
+    await eventually(lambda: len(http_sink.requests) == 1)
+    await world.resolve_incident(incident_id, monitor_id)
+    await asyncio.sleep(0.5)
+    http_sink.response = Response(200)
+    clock.forward(4000)
+    await eventually(lambda: types(http_sink) == ["incident.down", "incident.recovered"], 10)
+    rows = await world.settled(2)
+    assert [row["state"] for row in rows] == ["suppressed", "delivered"]
+    assert rows[0]["reason"].startswith("a later message of the same trouble stands for it")
+
+
+async def test_a_channel_that_fails_again_and_again_is_left_alone_for_a_while(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    http_sink.response = Response(500)
+    channel_id = await world.webhook(http_sink.url)
+    for number in range(12):
+        await world.open_incident(await world.add_monitor(f"m{number}"), f"m{number}")
+
+    async def held() -> bool:
+        async with world.db.connection() as connection:
+            query = "select count(*) from alerting.channel_holds where channel_id = $1"
+            return bool(await connection.fetchval(query, channel_id))
+
+    await eventually(held, 10)
+    assert len(http_sink.requests) == 5
+    http_sink.response = Response(200)
+    clock.forward(16)
+    rows = await world.settled(12, 20)
+    assert {row["state"] for row in rows} == {"delivered"}
+
+
+async def test_the_links_in_a_message_are_not_in_its_trail(
+    notifier: Notifier, world: World, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    await world.open_incident(await world.add_monitor())
+    (row,) = await world.settled(1)
+    link = http_sink.requests[0].json()["data"]["acknowledge_link"]
+    assert link.startswith("https://watch.example/alert/")
+    (attempt,) = await world.attempts(row["id"])
+    assert "/alert/********" in attempt["request"]
+    assert link not in attempt["request"]

@@ -61,7 +61,7 @@ async def process(database_url: str, nats_server: NatsProcess, world: World, tmp
         process.process.wait()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_killed_while_alerts_flow_none_is_lost_and_repeats_carry_their_key(
     process: Process, world: World, http_sink: HttpServer, second_sink: HttpServer
 ) -> None:
@@ -81,17 +81,17 @@ async def test_killed_while_alerts_flow_none_is_lost_and_repeats_carry_their_key
     flowing = asyncio.create_task(flow())
     for _ in range(KILLS):
         reached = len(http_sink.requests)
-        await eventually(lambda reached=reached: len(http_sink.requests) >= reached + 15, 20)  # type: ignore[misc]
+        await eventually(lambda reached=reached: len(http_sink.requests) >= reached + 15, 40)  # type: ignore[misc]
         await process.end(signal.SIGKILL)
         process.start()
     await flowing
-    rows = await world.settled(2 * (ALERTS + ALERTS // 3), 40)
+    rows = await world.settled(2 * (ALERTS + ALERTS // 3), 60)
 
     assert {row["state"] for row in rows} == {"delivered"}
     received = Counter(request.headers["webhook-id"] for request in http_sink.requests + second_sink.requests)
     assert set(received) == {row["dedup_key"] for row in rows}
     repeats = sum(received.values()) - len(rows)
-    assert repeats <= KILLS * 2 * 4, "more repeats than messages that can be on their way"
+    assert repeats <= KILLS * 2, "a kill may repeat the one message that is on its way, of each of two channels"
     for sink in (http_sink, second_sink):
         assert_order(sink)
 
