@@ -7,7 +7,8 @@ from collections.abc import Callable
 from email.utils import parseaddr
 from typing import Any
 
-from farwatch_events.monitor import ENCRYPTED_PREFIX, MASK, require_web_address
+from farwatch_events.monitor import MASK
+from farwatch_events.requests import ENCRYPTED_PREFIX, require_web_address
 
 SIGNING_PREFIX = "whsec_"
 

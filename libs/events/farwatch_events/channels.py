@@ -22,18 +22,9 @@ from farwatch_events.channel_checks import (
     require_written,
     split_addresses,
 )
-from farwatch_events.monitor import (
-    BODY_MAX_BYTES,
-    ENCRYPTED_PREFIX,
-    MASK,
-    Port,
-    Strict,
-    Trimmed,
-    is_secret_header,
-    require_headers,
-    require_web_address,
-)
+from farwatch_events.monitor import BODY_MAX_BYTES, MASK, Port, Strict, Trimmed
 from farwatch_events.placeholders import content_type, require_body
+from farwatch_events.requests import ENCRYPTED_PREFIX, is_secret_header, require_headers, require_web_address
 
 Moment = Literal["down", "up", "degraded", "first_failure", "first_success", "reminder", "region"]
 """When a channel is used. `region` is about a place of ours that went silent or suspect, and its return."""

@@ -4,29 +4,44 @@ These models are the validation of the REST API, of `farwatch apply` and of what
 `pydantic.ValidationError` raised here names the field and the mend, and is shown to people as it is.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
 
 from farwatch_events.assertions import ASSERTIONS_MAX, CONNECTION, LATENCY, TLS, Assertion, Kind, fit_assertions
+from farwatch_events.requests import (
+    is_secret_header,
+    require_certificates,
+    require_headers,
+    require_key,
+    require_proxy,
+    require_web_address,
+)
 from farwatch_events.subjects import PUSH_REGION, REGION_PATTERN
 
 MASK = "********"
 """What a secret reads as. Written back, it keeps the stored value."""
 
-ENCRYPTED_PREFIX = "enc:v1:"
-"""How an encrypted secret starts. Limits are for what people write, not for its longer encrypted form."""
-
 DEFAULT_TIMEOUT_SECONDS = 10.0
-HEADERS_MAX_BYTES = 16 * 1024
 BODY_MAX_BYTES = 64 * 1024
+PEM_MAX_CHARS = 16 * 1024
 
-_SECRET_HEADERS = re.compile(r"authorization|cookie|token|secret|password|api[-_]?key|credential", re.IGNORECASE)
+SECRET_FIELDS = ("client_key", "proxy_password")
+"""Secrets that are fields of their own, beside those in `auth` and `headers`."""
+
 _STATUS = re.compile(r"^[1-5]\d\d(-[1-5]\d\d)?$")
-_HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 _HOST = re.compile(r"^[^\s/@?#\\]{1,253}$")
 
 Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
@@ -44,17 +59,17 @@ class Strict(BaseModel):
 
 
 class Auth(Strict):
-    """Credentials of an http check: `basic` takes username and password, `bearer` takes token."""
+    """Credentials of an http check: `basic` and `digest` take username and password, `bearer` takes token."""
 
-    type: Literal["basic", "bearer"]
+    type: Literal["basic", "digest", "bearer"]
     username: str = Field(default="", max_length=256)
     password: str = Field(default="", max_length=16384)
     token: str = Field(default="", max_length=16384)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.type == "basic" and not self.username:
-            raise ValueError("auth.username is needed for basic authentication")
+        if self.type != "bearer" and not self.username:
+            raise ValueError(f"auth.username is needed for {self.type} authentication")
         if self.type == "bearer" and not self.token:
             raise ValueError("auth.token is needed for bearer authentication")
         return self
@@ -133,45 +148,9 @@ def _require_host(host: str) -> str:
     return host
 
 
-def require_web_address(url: str) -> str:
-    """Returns the address unchanged; raises ValueError for anything but http(s) with a host and no credentials."""
-    if any(ord(c) <= 32 or ord(c) == 127 for c in url):
-        raise ValueError("must not contain spaces or control characters")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"is not a web address: {error}") from None
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ValueError("must start with http:// or https://")
-    if not parts.hostname:
-        raise ValueError("has no host name")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not contain a user name or password; put them in auth")
-    if port == 0:
-        raise ValueError("port must be 1 to 65535")
-    return url
-
-
-def require_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Returns the headers unchanged; raises ValueError for names or values that would break a request."""
-    for name, value in headers.items():
-        if not _HEADER_NAME.match(name):
-            raise ValueError(f"header name {name[:64]!r} may hold letters, digits and !#$%&'*+.^_`|~- only")
-        if any(c in value for c in "\r\n\0"):
-            raise ValueError(f"header {name!r} must not contain line breaks or NUL")
-    written = [(n, v) for n, v in headers.items() if not v.startswith(ENCRYPTED_PREFIX)]
-    if sum(len(n.encode()) + len(v.encode()) for n, v in written) > HEADERS_MAX_BYTES:
-        raise ValueError("headers are limited to 16 KiB in all")
-    return headers
-
-
-def is_secret_header(name: str) -> bool:
-    """Whether values of this header are treated as secrets."""
-    return _SECRET_HEADERS.search(name) is not None
-
-
 class HttpMonitor(MonitorBase):
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
     subjects: ClassVar[Mapping[str, Kind]] = {
         "status": "status",
         **CONNECTION,
@@ -192,6 +171,10 @@ class HttpMonitor(MonitorBase):
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
     body: str | None = Field(default=None, max_length=BODY_MAX_BYTES)
+    body_json: JsonValue = Field(default=None, alias="json")
+    """Sent as application/json, in place of `body`."""
+    form: dict[str, str] | None = Field(default=None, max_length=200)
+    """Sent as application/x-www-form-urlencoded, in place of `body`."""
     expected_status: list[str] = Field(default_factory=lambda: ["200-299"], min_length=1, max_length=32)
     expected_text: str | None = Field(default=None, min_length=1, max_length=1000)
     forbidden_text: str | None = Field(default=None, min_length=1, max_length=1000)
@@ -201,9 +184,21 @@ class HttpMonitor(MonitorBase):
     certificate_warning_days: int = Field(default=14, ge=0, le=365)
     ip_family: Literal["any", "ipv4", "ipv6"] = "any"
     auth: Auth | None = None
+    http_version: Literal["auto", "1.1", "2"] = "auto"
+    client_certificate: str | None = Field(default=None, max_length=PEM_MAX_CHARS)
+    client_key: str | None = Field(default=None, max_length=2 * PEM_MAX_CHARS)
+    ca_certificate: str | None = Field(default=None, max_length=PEM_MAX_CHARS)
+    """Trusted for this monitor in place of the usual authorities."""
+    proxy: str | None = Field(default=None, max_length=300)
+    proxy_username: str = Field(default="", max_length=256)
+    proxy_password: str = Field(default="", max_length=16384)
+    content_guard: bool = False
 
     _check_url = field_validator("url")(require_web_address)
     _check_headers = field_validator("headers")(require_headers)
+    _check_certificates = field_validator("client_certificate", "ca_certificate")(require_certificates)
+    _check_key = field_validator("client_key")(require_key)
+    _check_proxy = field_validator("proxy")(require_proxy)
 
     @field_validator("expected_status", mode="before")
     @classmethod
@@ -223,12 +218,27 @@ class HttpMonitor(MonitorBase):
             raise ValueError(f"range {value!r} runs backwards")
         return value
 
-    def accepts_status(self, code: int) -> bool:
-        for value in self.expected_status:
-            low, _, high = value.partition("-")
-            if int(low) <= code <= int(high or low):
-                return True
-        return False
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        given = [n for n, v in (("body", self.body), ("json", self.body_json), ("form", self.form)) if v is not None]
+        if len(given) > 1:
+            raise ValueError(f"{given[1]} must not be given along with {given[0]}: a request has one body")
+        if self.body_json is not None and len(json.dumps(self.body_json)) > BODY_MAX_BYTES:
+            raise ValueError("json must have at most 64 KiB")
+        if self.form and sum(len(n) + len(v) for n, v in self.form.items()) > BODY_MAX_BYTES:
+            raise ValueError("form must have at most 64 KiB")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_belong_together(self) -> Self:
+        if (self.client_certificate is None) != (self.client_key is None):
+            missing = "client_key" if self.client_key is None else "client_certificate"
+            raise ValueError(f"{missing} is needed: a certificate and its key belong together")
+        if self.proxy is None and (self.proxy_username or self.proxy_password):
+            raise ValueError("proxy is needed for its user name and password")
+        if self.method == "HEAD" and (self.expected_text or self.forbidden_text or self.content_guard):
+            raise ValueError("method must not be HEAD, whose answers have no text to look at")
+        return self
 
 
 class PingMonitor(MonitorBase):
@@ -295,9 +305,13 @@ class TlsMonitor(MonitorBase):
     host: Trimmed
     port: Port = 443
     server_name: str | None = Field(default=None, max_length=253)
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    """The oldest TLS version that counts as up."""
+    ca_certificate: str | None = Field(default=None, max_length=PEM_MAX_CHARS)
     certificate_warning_days: int = Field(default=14, ge=0, le=365)
     ip_family: Literal["any", "ipv4", "ipv6"] = "any"
     _check_host = field_validator("host")(_require_host)
+    _check_certificates = field_validator("ca_certificate")(require_certificates)
 
 
 class PushMonitor(MonitorBase):
@@ -337,9 +351,9 @@ def dump_monitor(spec: MonitorSpec) -> dict[str, Any]:
 def map_secrets(data: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
     """A copy of a dumped monitor in which `change` was applied to each secret that is set.
 
-    Secrets are the password and token of `auth` and the values of headers whose name sounds like one.
+    Secrets are the password and token of `auth`, the values of headers whose name sounds like one, SECRET_FIELDS.
     """
-    changed = dict(data)
+    changed = {k: change(v) if k in SECRET_FIELDS and v else v for k, v in data.items()}
     auth = changed.get("auth")
     if isinstance(auth, Mapping):
         changed["auth"] = {k: change(v) if k in ("password", "token") and v else v for k, v in auth.items()}
@@ -359,7 +373,7 @@ def keep_masked(new: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, 
 
     A mask with nothing stored behind it stays as it is; the caller refuses it.
     """
-    kept = dict(new)
+    kept = {k: stored.get(k, v) if k in SECRET_FIELDS and v == MASK else v for k, v in new.items()}
     for field in ("auth", "headers"):
         value, before = kept.get(field), stored.get(field)
         if isinstance(value, Mapping) and isinstance(before, Mapping):

@@ -81,6 +81,8 @@ def classify_transfer(fault: TransferFault) -> tuple[ErrorClass, str]:
         return ErrorClass.INTERNAL, "The prober cannot read its certificate authorities (see FARWATCH_CA_FILE)"
     if fault.code == CERTIFICATE:
         return ErrorClass.TLS, f"The client certificate or its key cannot be used: {fault.message[:200]}"
+    if "certificate required" in fault.message.lower():  # TLS 1.3 says so after the handshake
+        return ErrorClass.TLS, "The server asks for a client certificate"
     if fault.code in _TLS_CODES or (fault.is_tls and fault.connected and not fault.secured):
         return ErrorClass.TLS, _tls_sentence(fault)
     return _exchange_fault(fault)
@@ -164,11 +166,21 @@ def _tls_sentence(fault: TransferFault) -> str:
 
 
 _EXCHANGE_FAULTS = (
-    ("too large response headers", "The headers of the answer are too large"),
+    ("too large response header", "The headers of the answer are too large"),
     ("chunk", "The answer's chunked encoding is broken"),
     ("content-length", "The Content-Length of the answer makes no sense"),
     ("empty reply", "{endpoint} closed the connection without answering"),
 )
+
+
+_PLAIN_FAULTS = {
+    UNSUPPORTED_PROTOCOL: "What answered does not speak HTTP",
+    URL_MALFORMED: "The address is not a valid URL",
+    WEIRD_REPLY: "What answered does not speak HTTP",
+    PARTIAL_FILE: "The answer broke off before its end",
+    BAD_ENCODING: "The answer's content encoding is broken or unknown",
+    TOO_LARGE: "The headers of the answer are too large",
+}
 
 
 def _exchange_fault(fault: TransferFault) -> tuple[ErrorClass, str]:
@@ -176,25 +188,20 @@ def _exchange_fault(fault: TransferFault) -> tuple[ErrorClass, str]:
     for needle, sentence in _EXCHANGE_FAULTS:
         if needle in message:
             return ErrorClass.PROTOCOL, sentence.format(endpoint=fault.endpoint)
-    reset = fault.os_errno == errno.ECONNRESET or "reset" in fault.message.lower()
+    if (plain := _PLAIN_FAULTS.get(fault.code)) is not None:
+        return ErrorClass.PROTOCOL, plain
+    reset = fault.os_errno == errno.ECONNRESET or "reset" in message
     match fault.code:
-        case 100:
-            return ErrorClass.PROTOCOL, "The headers of the answer are too large"
-        case 18:
-            return ErrorClass.PROTOCOL, "The answer broke off before its end"
         case 52 if not reset:
             return ErrorClass.PROTOCOL, f"{fault.endpoint} closed the connection without answering"
+        case 56 if "unexpected eof" in message:
+            how = "broke off its answer" if fault.answered else "closed the connection without answering"
+            return ErrorClass.PROTOCOL, f"{fault.endpoint} {how}"
         case 52 | 55 | 56 if reset:
             when = "in the middle of its answer" if fault.answered else "before answering"
             return ErrorClass.PROTOCOL, f"{fault.endpoint} reset the connection {when}"
-        case 61:
-            return ErrorClass.PROTOCOL, "The answer's content encoding is broken or unknown"
-        case 1 | 8:
-            return ErrorClass.PROTOCOL, "What answered does not speak HTTP"
         case 16 | 92:
             return ErrorClass.PROTOCOL, f"HTTP/2 failed: {fault.message[:200]}"
-        case 3:
-            return ErrorClass.PROTOCOL, "The address is not a valid URL"
         case 2 | 4 | 27 | 41 | 43 | 45 | 48:
             return ErrorClass.INTERNAL, f"The prober could not run this check: {fault.message[:200]}"
     return ErrorClass.PROTOCOL, f"The exchange failed: {fault.message[:200] or f'libcurl error {fault.code}'}"

@@ -28,7 +28,8 @@ class CurlRequest:
     """`addresses` are dialled in their order, IPv6 given a head start; nothing is resolved by libcurl.
 
     `handshake_only` ends after the TLS handshake. `keep_bytes` of the body are kept, the rest is counted.
-    `options` are libcurl's own, set last; a request with some costs a little more.
+    `options` are libcurl's own, set last; a request with some costs a little more. With a proxy among them
+    `addresses` and `proxy_port` are the proxy's, which looks the host up itself.
     """
 
     url: str
@@ -44,6 +45,7 @@ class CurlRequest:
     keep_bytes: int = BODY_MAX_BYTES
     handshake_only: bool = False
     options: tuple[tuple[int, Any], ...] = ()
+    proxy_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ class CurlEngine:
             slot.shape = shape
         handle.setopt(pycurl.URL, request.url)
         handle.setopt(pycurl.TIMEOUT_MS, max(1, int(request.timeout_seconds * 1000)))
-        _pin(handle, slot.alias, request)
+        if request.proxy_port is None:
+            _pin(handle, slot.alias, request)
 
     def _set_up(self, slot: _Slot, request: CurlRequest) -> None:
         """Everything that requests of one shape have in common."""

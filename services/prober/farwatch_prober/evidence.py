@@ -4,7 +4,8 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 
-from farwatch_events.monitor import MASK, HttpMonitor, is_secret_header
+from farwatch_events.monitor import MASK, HttpMonitor
+from farwatch_events.requests import is_secret_header
 from farwatch_events.results import Evidence
 
 BODY_CHARACTERS = 1000
@@ -35,6 +36,11 @@ def header(lines: Sequence[bytes], name: str) -> str | None:
     return next((value for key, value in decode_headers(lines)[1] if key.lower() == wanted), None)
 
 
+def header_values(lines: Sequence[bytes], name: str) -> list[str]:
+    """Every value of the header in the last answer."""
+    return [value for key, value in decode_headers(lines)[1] if key.lower() == name]
+
+
 def decode_body(body: bytes, content_type: str | None) -> str:
     """The body as text, by the charset it declares; what does not decode is replaced."""
     declared = _CHARSET.search(content_type or "")
@@ -51,6 +57,7 @@ def secrets_of(spec: HttpMonitor) -> tuple[str, ...]:
     if spec.auth is not None:
         pair = f"{spec.auth.username}:{spec.auth.password}"
         found += [spec.auth.password, spec.auth.token, base64.b64encode(pair.encode()).decode()]
+    found += [spec.proxy_password, spec.client_key or ""]
     return tuple(sorted({value for value in found if len(value) >= SHORTEST_SECRET}, key=len, reverse=True))
 
 

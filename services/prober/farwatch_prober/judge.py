@@ -68,7 +68,8 @@ def rules_of_http(spec: HttpMonitor) -> tuple[Rule, ...]:
     expected = tuple(spec.expected_status)
     status = () if has_own and expected == DEFAULT_STATUS else _status_rules(expected)
     texts = _text_rules(spec.expected_text, spec.forbidden_text)
-    return status + texts + rules_of(spec.assertions, spec.degraded_ms, spec.certificate_warning_days)
+    version = (_VERSION_RULE,) if spec.http_version == "2" else ()
+    return status + version + texts + rules_of(spec.assertions, spec.degraded_ms, spec.certificate_warning_days)
 
 
 def rules_of(own: Sequence[Assertion], degraded_ms: int | None, warning_days: int = 0) -> tuple[Rule, ...]:
@@ -127,6 +128,13 @@ def _slow_rule(degraded_ms: int) -> Rule:
 
 def _assertion(subject: str, operator: Operator, value: Any, severity: Severity = "down") -> Assertion:
     return Assertion(subject=subject, operator=operator, value=value, severity=severity)
+
+
+_VERSION_RULE = Rule(
+    _assertion("protocol", "equals", "HTTP/2"),
+    ErrorClass.PROTOCOL,
+    lambda facts: f"Answered by {facts.values['protocol']}; expected HTTP/2",
+)
 
 
 def phase_facts(latency_ms: float | None, phases: Phases) -> dict[str, Any]:

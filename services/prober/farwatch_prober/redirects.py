@@ -1,11 +1,12 @@
 """Where a redirect leads and what goes along. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
-from farwatch_events.monitor import is_secret_header
+from farwatch_events.requests import is_secret_header
 from farwatch_events.results import ErrorClass
 from farwatch_prober.names import CACHED_NAMES, to_ascii
 from farwatch_prober.outcome import ProbeFailure
@@ -84,7 +85,7 @@ def _without_body(hop: Hop) -> Hop:
 
 
 def _headers_for(hop: Hop, target: Target) -> Mapping[str, str]:
-    if _same_party(hop.target, target):
+    if same_party(hop.target, target):
         return hop.headers
     return {name: value for name, value in hop.headers.items() if not _is_private(name)}
 
@@ -93,7 +94,18 @@ def _is_private(name: str) -> bool:
     return is_secret_header(name) or name.lower() == "host"
 
 
-def _same_party(before: Target, after: Target) -> bool:
+def redirect_notes(targets: Sequence[Target]) -> tuple[list[str], list[str]]:
+    """What people should know of a chain of redirects: warnings (from https to http), and notes (to another host)."""
+    warnings, notes = [], []
+    for before, after in pairwise(targets):
+        if (before.scheme, after.scheme) == ("https", "http"):
+            warnings.append(f"Redirected from https to unencrypted http: {after.url[:200]}")
+        if before.host != after.host:
+            notes.append(f"redirected to another host: {after.host}")
+    return warnings, notes
+
+
+def same_party(before: Target, after: Target) -> bool:
     """May credentials go along: the same host and port, or its own upgrade from http to https."""
     if before.host != after.host:
         return False

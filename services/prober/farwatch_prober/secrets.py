@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from farwatch_events.monitor import MonitorSpec, dump_monitor, map_secrets, parse_monitor
+from farwatch_events.monitor import SECRET_FIELDS, MonitorSpec, dump_monitor, map_secrets, parse_monitor
 from farwatch_events.results import ErrorClass
 from farwatch_prober.outcome import ProbeFailure
 from farwatch_runtime.secrets import SecretBox, SecretError
@@ -35,4 +35,4 @@ class Revealer:
 
 
 def _may_hold_secrets(spec: Any) -> bool:
-    return bool(getattr(spec, "auth", None) or getattr(spec, "headers", None))
+    return any(getattr(spec, field, None) for field in ("auth", "headers", *SECRET_FIELDS))

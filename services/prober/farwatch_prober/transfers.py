@@ -65,13 +65,14 @@ def fault_of(request: CurlRequest, transfer: Transfer, timeout_seconds: float) -
             code=transfer.code,
             message=transfer.message,
             os_errno=transfer.os_errno,
-            endpoint=endpoint(transfer.address or request.addresses[0], request.port),
+            endpoint=endpoint(transfer.address or request.addresses[0], request.proxy_port or request.port),
             host=request.host,
             is_tls=request.is_tls,
             connected=transfer.connect_seconds > 0,
             secured=transfer.tls_seconds > 0,
             answered=transfer.status > 0,
             timeout_seconds=timeout_seconds,
+            proxied=request.proxy_port is not None,
         )
     )
 

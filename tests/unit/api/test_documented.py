@@ -40,7 +40,7 @@ def test_the_page_lists_exactly_the_routes_there_are() -> None:
 
 
 def test_the_page_names_every_monitor_field_channel_field_and_moment() -> None:
-    names = {name for model in MONITOR_TYPES.values() for name in model.model_fields}
+    names = {field.alias or name for model in MONITOR_TYPES.values() for name, field in model.model_fields.items()}
     names |= {name for model in CHANNEL_TYPES.values() for name in model.model_fields}
     names |= {*MOMENTS, *CHANNEL_TYPES, *MONITOR_TYPES}
     assert {name for name in names if f"`{name}`" not in PAGE} == set()

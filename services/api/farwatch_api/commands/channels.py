@@ -23,7 +23,8 @@ from farwatch_events.channels import (
     secret_fields,
 )
 from farwatch_events.events import ChannelCreated, ChannelDeleted, ChannelUpdated
-from farwatch_events.monitor import ENCRYPTED_PREFIX, Name, Strict
+from farwatch_events.monitor import Name, Strict
+from farwatch_events.requests import ENCRYPTED_PREFIX
 from farwatch_runtime.secrets import SecretBox, SecretError
 from farwatch_store import Connection, append
 

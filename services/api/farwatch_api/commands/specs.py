@@ -6,20 +6,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from farwatch_api.commands.certificates import unusable_certificates
 from farwatch_api.problems import Invalid, Problem, explain, problem
 from farwatch_events.checks import SPEC_MAX_BYTES
 from farwatch_events.monitor import (
-    ENCRYPTED_PREFIX,
     MASK,
     MONITOR_TYPES,
+    SECRET_FIELDS,
     MonitorSpec,
     dump_monitor,
-    is_secret_header,
     keep_masked,
     map_secrets,
     mask_secrets,
     parse_monitor,
 )
+from farwatch_events.requests import ENCRYPTED_PREFIX, is_secret_header
 from farwatch_runtime.patterns import PatternError, compile_pattern
 from farwatch_runtime.secrets import SecretBox, SecretError
 
@@ -60,7 +61,7 @@ def parse_spec(data: Mapping[str, Any], stored: Mapping[str, Any] | None = None)
         kind = data.get("type")
         model = MONITOR_TYPES.get(kind) if isinstance(kind, str) else None
         raise Invalid(explain(error.errors(), model.model_fields if model else ())) from None
-    if problems := unusable_patterns(spec):
+    if problems := unusable_patterns(spec) + unusable_certificates(spec):
         raise Invalid(problems)
     return spec
 
@@ -88,7 +89,7 @@ def encrypted_dump(spec: MonitorSpec, box: SecretBox) -> dict[str, Any]:
 def masks_left(data: Mapping[str, Any]) -> list[Problem]:
     """Masks with nothing stored behind them."""
     message = "is the mask of a secret that was never stored: write the secret itself"
-    found = []
+    found = [problem(name, message) for name in SECRET_FIELDS if data.get(name) == MASK]
     auth, headers = data.get("auth"), data.get("headers")
     if isinstance(auth, Mapping):
         found += [problem(f"auth.{name}", message) for name in ("password", "token") if auth.get(name) == MASK]
@@ -103,7 +104,11 @@ def masks_left(data: Mapping[str, Any]) -> list[Problem]:
 
 def refuse_encrypted(data: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """Nobody but us writes the encrypted form: it would escape the limits, and no key might open it."""
-    problems = []
+    problems = [
+        problem(name, f"must not start with {ENCRYPTED_PREFIX}")
+        for name in SECRET_FIELDS
+        if str(data.get(name) or "").startswith(ENCRYPTED_PREFIX) and data[name] != stored.get(name)
+    ]
     for group in ("auth", "headers"):
         given, before = data.get(group), stored.get(group)
         if not isinstance(given, Mapping):

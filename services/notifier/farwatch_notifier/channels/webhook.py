@@ -7,8 +7,8 @@ import hmac
 from farwatch_events.channel_checks import SIGNING_PREFIX
 from farwatch_events.channels import WebhookConfig
 from farwatch_events.model import Message
-from farwatch_events.monitor import is_secret_header
 from farwatch_events.placeholders import content_type, fill_body
+from farwatch_events.requests import is_secret_header
 from farwatch_notifier.message import Alert, Kind, Member, Tone
 from farwatch_notifier.outbound import HttpCall, Outbound, show_without_query
 from farwatch_notifier.outcome import Sent

@@ -1,19 +1,21 @@
 """http: a request, its redirects, and what the answer must be."""
 
-import base64
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from farwatch_events.assertions import HEADER_PREFIX
-from farwatch_events.monitor import MASK, Auth, HttpMonitor, is_secret_header
-from farwatch_events.results import AssertionResult, Certificate, ErrorClass
+from farwatch_events.monitor import MASK, HttpMonitor
+from farwatch_events.requests import is_secret_header
+from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence
 from farwatch_prober import classify, evidence
 from farwatch_prober.assertions import Facts
 from farwatch_prober.context import ProbeContext
+from farwatch_prober.cookies import CookieJar
 from farwatch_prober.curl import BODY_MAX_BYTES, CurlRequest, Transfer
+from farwatch_prober.httprequest import Options, first_hop, header_lines, options_of, proxy_options, proxy_place
 from farwatch_prober.judge import certificate_facts, judge, phase_facts, rules_of_http, status_words
+from farwatch_prober.names import parse_literal
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, failed
-from farwatch_prober.redirects import REDIRECTS, Hop, next_hop, parse_target
+from farwatch_prober.redirects import REDIRECTS, Hop, Target, next_hop, redirect_notes
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
 
 BYTES_FOR_EVIDENCE = 4096
@@ -26,7 +28,22 @@ class _Course:
     timings: Timings = field(default_factory=Timings)
     certificate: Certificate | None = None
     transfer: Transfer | None = None
-    visited: list[str] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    cookies: CookieJar = field(default_factory=CookieJar)
+
+    @property
+    def visited(self) -> list[str]:
+        return [target.url for target in self.targets]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where the connection of one hop goes."""
+
+    addresses: tuple[str, ...]
+    dns_ms: float
+    proxy_port: int | None = None
+    options: Options = ()
 
 
 async def probe(spec: HttpMonitor, context: ProbeContext) -> ProbeOutcome:
@@ -42,41 +59,55 @@ async def _follow(spec: HttpMonitor, context: ProbeContext, course: _Course) -> 
     """The last answer of the chain. Raises ProbeFailure when there is none."""
     hop = first_hop(spec)
     while True:
-        course.visited.append(hop.target.url)
+        course.targets.append(hop.target)
         transfer = await _request(spec, context, course, hop)
         location = _location(spec, transfer)
         if location is None:
             return transfer
-        if len(course.visited) > spec.max_redirects:
+        if len(course.targets) > spec.max_redirects:
             raise ProbeFailure(ErrorClass.REDIRECT, _too_many(spec, course.visited))
+        course.cookies.take(hop.target, evidence.header_values(transfer.headers, "set-cookie"), context.now_ms)
         hop = next_hop(hop, transfer.status, location)
 
 
 async def _request(spec: HttpMonitor, context: ProbeContext, course: _Course, hop: Hop) -> Transfer:
     target = hop.target
-    addresses, dns_ms = await context.resolve(target.host, target.port, spec.ip_family)
-    course.timings.add_dns(dns_ms)
+    route = await _route(spec, context, target)
+    course.timings.add_dns(route.dns_ms)
     request = CurlRequest(
         url=target.url,
         host=target.host,
         port=target.port,
-        addresses=addresses,
+        addresses=route.addresses,
         timeout_seconds=context.require_time(),
         method=hop.method,
-        headers=header_lines(hop.headers),
+        headers=header_lines(hop.headers, course.cookies.header(target)),
         body=hop.body,
         verify_tls=spec.verify_tls,
         is_tls=target.scheme == "https",
         keep_bytes=BODY_MAX_BYTES if needs_body(spec) else BYTES_FOR_EVIDENCE,
+        options=options_of(spec, course.targets[0], target) + route.options,
+        proxy_port=route.proxy_port,
     )
     transfer = await context.tools.curl.perform(request)
     course.transfer = transfer
     course.timings.add_transfer(transfer)
-    context.address = transfer.address or addresses[0]
+    context.address = transfer.address or route.addresses[0]
     course.certificate = certificate_of(transfer, context.now_ms) or course.certificate
     if transfer.code != classify.OK:
         raise ProbeFailure(*fault_of(request, transfer, context.timeout_seconds))
     return transfer
+
+
+async def _route(spec: HttpMonitor, context: ProbeContext, target: Target) -> _Route:
+    """Through a proxy its address is vetted, and the target's where it is written as one. Raises ProbeFailure."""
+    if spec.proxy is None:
+        return _Route(*await context.resolve(target.host, target.port, spec.ip_family))
+    if parse_literal(target.host) is not None:
+        await context.resolve(target.host, target.port, "any")
+    host, port = proxy_place(spec.proxy)
+    addresses, dns_ms = await context.resolve(host, port, spec.ip_family)
+    return _Route(addresses[:1], dns_ms, port, proxy_options(spec, addresses[0], port))
 
 
 def _location(spec: HttpMonitor, transfer: Transfer) -> str | None:
@@ -92,32 +123,9 @@ def _too_many(spec: HttpMonitor, visited: list[str]) -> str:
     return f"More than {limit}; the last answer came from {visited[-1][:200]}"
 
 
-def first_hop(spec: HttpMonitor) -> Hop:
-    """The request as it is configured. Raises ProbeFailure for a URL that cannot be asked for."""
-    headers = dict(spec.headers)
-    if spec.auth is not None:
-        headers["Authorization"] = authorization(spec.auth)
-    body = None if spec.body is None else spec.body.encode()
-    if body is None and spec.method in ("POST", "PUT", "PATCH"):
-        body = b""
-    if body and not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/plain"
-    return Hop(parse_target(spec.url), spec.method, headers, body)
-
-
-def authorization(auth: Auth) -> str:
-    if auth.type == "bearer":
-        return f"Bearer {auth.token}"
-    return "Basic " + base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
-
-
-def header_lines(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Lines for libcurl, where a header without a value has to be written with a semicolon."""
-    return tuple(f"{name}: {value}" if value else f"{name};" for name, value in headers.items())
-
-
 def _judged(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer) -> ProbeOutcome:
-    judgement = judge(rules_of_http(spec), _facts(spec, context, course, transfer))
+    warnings, notes = redirect_notes(course.targets) if len(course.targets) > 1 else ((), ())
+    judgement = judge(rules_of_http(spec), _facts(spec, context, course, transfer), warnings)
     if judgement.error_class is not None:
         sentence = judgement.error or status_words(transfer.status)
         return _failed(spec, context, course, judgement.error_class, sentence, judgement.assertions)
@@ -131,6 +139,7 @@ def _judged(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer:
         reasons=tuple(evidence.without(secrets, reason) for reason in judgement.reasons),
         assertions=_without(secrets, judgement.assertions),
         certificate=course.certificate,
+        evidence=Evidence(address=context.address, notes=notes[-8:]) if notes else None,
     )
 
 
@@ -146,13 +155,14 @@ def _facts(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: 
         **phase_facts(course.timings.latency(), course.timings.phases()),
         **certificate_facts(course.certificate),
     }
+    if needs_headers(spec):
+        values["protocol"] = status_line.partition(" ")[0] or None
     if spec.assertions:
         values |= {
             "ip": context.address,
-            "protocol": status_line.partition(" ")[0] or None,
             "body.size": len(transfer.body),
-            "redirects.count": len(course.visited) - 1,
-            "redirects.url": course.visited[-1] if len(course.visited) > 1 else None,
+            "redirects.count": len(course.targets) - 1,
+            "redirects.url": course.targets[-1].url if len(course.targets) > 1 else None,
         }
     return Facts(values, headers, text, transfer.complete)
 
@@ -165,7 +175,7 @@ def needs_body(spec: HttpMonitor) -> bool:
 
 
 def needs_headers(spec: HttpMonitor) -> bool:
-    return bool(spec.assertions) or needs_body(spec)
+    return bool(spec.assertions) or spec.http_version == "2" or needs_body(spec)
 
 
 def _without(secrets: tuple[str, ...], results: tuple[AssertionResult, ...]) -> tuple[AssertionResult, ...]:

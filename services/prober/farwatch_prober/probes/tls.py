@@ -1,10 +1,13 @@
 """tls: a handshake; the chain, the host name and the dates of the certificate must be good."""
 
+import pycurl
+
 from farwatch_events.monitor import TlsMonitor
 from farwatch_prober import classify, names
 from farwatch_prober.assertions import Facts
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.curl import CurlRequest
+from farwatch_prober.httprequest import Options, own_authorities
 from farwatch_prober.judge import certificate_facts, judge, outcome_of, phase_facts, rules_of
 from farwatch_prober.outcome import ProbeOutcome, failed
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
@@ -24,6 +27,7 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
         timeout_seconds=context.require_time(),
         is_tls=True,
         handshake_only=True,
+        options=_options(spec),
     )
     transfer = await context.tools.curl.perform(request)
     timings.add_transfer(transfer)
@@ -54,3 +58,8 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
         address=context.address,
         certificate=certificate,
     )
+
+
+def _options(spec: TlsMonitor) -> Options:
+    floor: Options = ((pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_3),) if spec.min_version == "1.3" else ()
+    return floor + own_authorities(spec.ca_certificate)
