@@ -71,6 +71,22 @@ def migrate() -> int:
 
 
 @app.command
+def rotate_key(*, data_dir: Path | None = None) -> int:
+    """Encrypt the secrets of monitors and channels with a new key; works while Farwatch runs.
+
+    Parameters
+    ----------
+    data_dir
+        Folder of the data, as for `farwatch up`.
+    """
+    from farwatch_cli import rotation
+
+    environ = environment(Path.cwd())
+    print(rotation.rotate(UpSettings.read(environ, data_dir=data_dir), environ))
+    return 0
+
+
+@app.command
 def monitors(*, state: str | None = None, search: str | None = None) -> int:
     """List monitors, worst first.
 

@@ -45,7 +45,7 @@ class BackupFailure(Failure):
 def backup(settings: UpSettings, environ: Mapping[str, str], target: Path) -> None:
     """Writes the file, mode 0600, whole or not at all. Works beside a running `farwatch up` too."""
     folder = settings.data_dir.expanduser().absolute()
-    with _database(folder, environ) as url, tempfile.TemporaryDirectory(prefix="farwatch-backup-") as scratch:
+    with reach_database(folder, environ) as url, tempfile.TemporaryDirectory(prefix="farwatch-backup-") as scratch:
         dump = Path(scratch) / _DUMP
         _run_tool("pg_dump", ["--format=custom", "--no-owner", f"--file={dump}"], url)
         manifest = json.dumps({"format": _FORMAT, "made_at_seconds": int(time.time())})
@@ -53,7 +53,7 @@ def backup(settings: UpSettings, environ: Mapping[str, str], target: Path) -> No
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w") as archive:
             _add(archive, _MANIFEST, manifest.encode())
-            _add(archive, _KEY, _key_file(folder, environ).read_bytes())
+            _add(archive, _KEY, key_file(folder, environ).read_bytes())
             archive.add(dump, arcname=_DUMP)
         draft.replace(target)
 
@@ -103,7 +103,7 @@ def _unpack(source: Path, into: Path) -> None:
         raise BackupFailure(f"{source} has format {manifest.get('format')}, this version reads {_FORMAT}")
 
 
-def _key_file(folder: Path, environ: Mapping[str, str]) -> Path:
+def key_file(folder: Path, environ: Mapping[str, str]) -> Path:
     path = Path(environ.get("FARWATCH_SECRET_KEY_FILE") or folder / _KEY)
     if not path.is_file():
         raise BackupFailure(f"the key file {path} is missing: without it the secrets in a backup are lost")
@@ -111,7 +111,7 @@ def _key_file(folder: Path, environ: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def _database(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
+def reach_database(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """The URL of the database: the named one, the running one, or one started for the while."""
     named = read_variable("FARWATCH_DATABASE_URL", environ)
     if named is not None:
