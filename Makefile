@@ -18,7 +18,7 @@ ifneq ($(shell cat $(VENV)/.folder 2>/dev/null; $(BIN)/python -c '' 2>/dev/null 
 $(shell rm -f $(VENV)/.stamp-*)
 endif
 
-.PHONY: help setup up test test-fast check format lock clean distclean
+.PHONY: help setup up test faults test-fast check format lock clean distclean
 
 help: ## Say what there is
 	@echo "Farwatch. Usage: make <target>"; echo
@@ -33,6 +33,9 @@ up: setup ## Set up if needed, start everything, print the address (ARGS="--port
 
 test: setup $(VENV)/.stamp-dev node_modules/.stamp ## Run all tests but those in containers (ARGS="-k scheduler")
 	$(BIN)/python -m pytest -m "not containers and not faults" -n 3 --dist loadfile $(ARGS)
+
+faults: setup $(VENV)/.stamp-dev ## Kill and overload things for some minutes (ARGS="-k storm")
+	$(BIN)/python -m pytest -m faults $(ARGS)
 
 test-fast: setup $(VENV)/.stamp-dev ## Run the unit tests only
 	$(BIN)/python -m pytest tests/unit $(ARGS)
