@@ -72,6 +72,24 @@ def test_editing_saves_what_was_written_and_keeps_the_rest(
     assert saved["headers"] == {"Authorization": "********", "Accept": "text/html"}
 
 
+def test_fields_that_the_form_does_not_show_survive_editing_and_cloning(
+    page: Page, api: httpx.Client, target: Target, make_monitor: Callable[..., int]
+) -> None:
+    port = int(target.url.rsplit(":", 1)[1])
+    monitor_id = make_monitor(name="Four", type="port", host="127.0.0.1", port=port, ip_family="ipv4")
+    page.goto(f"/monitors/{monitor_id}/edit")
+    page.get_by_label("Name", exact=True).fill("Four only")
+    page.get_by_role("button", name="Save changes").click()
+    expect(page).to_have_url(re.compile(rf"/monitors/{monitor_id}$"))
+    page.get_by_role("link", name="Clone").click()
+    page.get_by_role("button", name="Start watching").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Four only copy")
+    copied = int(page.url.rsplit("/", 1)[1])
+    answers = [api.get(f"/api/monitors/{each}").json()["data"]["ip_family"] for each in (monitor_id, copied)]
+    api.delete(f"/api/monitors/{copied}")
+    assert answers == ["ipv4", "ipv4"]
+
+
 @pytest.fixture
 def no_channels(api: httpx.Client) -> Iterator[None]:
     yield

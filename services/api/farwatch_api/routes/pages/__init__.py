@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from farwatch_api.routes.pages import incidents, monitor, monitor_forms, overview, settings, welcome
-from farwatch_api.routes.pages.rendering import not_found
+from farwatch_api.routes.pages.rendering import broken, not_found
 
 router = APIRouter(include_in_schema=False)
 for part in (welcome, overview, monitor_forms, monitor, incidents, settings):
@@ -11,5 +11,6 @@ for part in (welcome, overview, monitor_forms, monitor, incidents, settings):
 
 
 def install(app: FastAPI) -> None:
-    """People who follow a wrong link get a page, programs the envelope."""
+    """People get pages where programs get the envelope: for wrong links and for faults of ours."""
     app.add_exception_handler(404, not_found)
+    app.add_exception_handler(500, broken)

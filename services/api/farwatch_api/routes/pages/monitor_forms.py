@@ -64,7 +64,9 @@ async def new_monitor(
 ) -> Response:
     if clone is not None:
         spec = await read_spec(deps, clone)
-        return await render_form(request, deps, {**spec, "name": f"{spec['name']} copy"}, monitor_id=None, clone=clone)
+        return await render_form(
+            request, deps, {**spec, "name": f"{spec['name']} copy"}, monitor_id=None, clone=clone, base=spec
+        )
     spec = {"type": type if type in MONITOR_TYPES else "http", "url": target, "host": target}
     return await render_form(request, deps, spec, monitor_id=None, clone=None)
 

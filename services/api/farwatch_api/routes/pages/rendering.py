@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from farwatch_api import web
 from farwatch_api.deps import Deps
-from farwatch_api.errors import PLAIN_MESSAGES, ApiError, on_http
+from farwatch_api.errors import PLAIN_MESSAGES, ApiError, on_anything, on_http
 from farwatch_api.presentation.words import FILTERS
 from farwatch_api.problems import Invalid
 from farwatch_api.queries.overview import standing
@@ -65,6 +65,14 @@ async def not_found(request: Request, error: Exception) -> Response:
     if is_page(request):
         return render_error(request, 404, PLAIN_MESSAGES[404])
     return await on_http(request, error)
+
+
+async def broken(request: Request, error: Exception) -> Response:
+    """A fault of ours: logged in either case."""
+    answer = await on_anything(request, error)
+    if is_page(request):
+        return render_error(request, 500, "Something went wrong on our side. It was logged.")
+    return answer
 
 
 def is_page(request: Request) -> bool:

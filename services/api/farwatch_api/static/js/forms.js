@@ -46,7 +46,13 @@ export function gather(form) {
       put(data, control.name, READ[kind](control));
     }
   }
-  return tidy(data, form);
+  return { ...unseen(form, data), ...tidy(data, form) };
+}
+
+/** What a clone takes over although the form has no field for it; another type has other fields. */
+function unseen(form, data) {
+  const base = JSON.parse(form.dataset.base ?? "{}");
+  return base.type === data.type ? base : {};
 }
 
 /** Empty optional texts are null, so that the server's default counts; no way to sign in is none at all. */
@@ -142,3 +148,5 @@ addEventListener("beforeunload", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.closest("form[data-json]")?.requestSubmit();
 });
+// Until here a click would have sent the form the browser's own way, and lost what was typed.
+for (const button of document.querySelectorAll("button[data-ready]")) button.disabled = false;
