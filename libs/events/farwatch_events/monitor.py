@@ -252,11 +252,19 @@ class PingMonitor(MonitorBase):
 
 
 class PortMonitor(MonitorBase):
-    subjects: ClassVar[Mapping[str, Kind]] = CONNECTION
+    subjects: ClassVar[Mapping[str, Kind]] = {**CONNECTION, **TLS, "latency.wait": "number", "body": "text"}
 
     type: Literal["port"]
     host: Trimmed
     port: Port
+    starttls: Literal["smtp", "imap", "pop3", "ftp", "postgres"] | None = None
+    """The protocol in which TLS is asked for before anything else."""
+    verify_tls: bool = True
+    certificate_warning_days: int = Field(default=14, ge=0, le=365)
+    send: str | None = Field(default=None, min_length=1, max_length=4096)
+    r"""Sent once connected; \r, \n, \t, \0 and \x41 stand for their characters."""
+    expect: str | None = Field(default=None, min_length=1, max_length=1000)
+    """Must occur in what is received."""
     ip_family: Literal["any", "ipv4", "ipv6"] = "any"
     _check_host = field_validator("host")(_require_host)
 

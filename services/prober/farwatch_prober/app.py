@@ -33,7 +33,8 @@ from farwatch_runtime.clock import now_ms
 from farwatch_runtime.secrets import SecretBox
 from farwatch_runtime.service import Service
 
-RING_CREDIT = 32
+RING_CREDIT = 8
+"""Chunks on their way or waiting: little more than can be started at once, so that other probers get the rest."""
 NOW_CREDIT = 64
 RESERVED_SHARE = 10
 """One in so many of the places is kept for checks that must not wait behind the ring."""
@@ -76,7 +77,7 @@ async def build_tools(settings: ProberSettings, authorities: Authorities) -> Too
     )
     source = str(settings.probe_source_address) if settings.probe_source_address else None
     engine = CurlEngine(authorities.path, source)
-    return Tools(Resolver(SystemFiles(servers), source), policy, engine, Pinger(source), source)
+    return Tools(Resolver(SystemFiles(servers), source), policy, engine, Pinger(source), source, authorities.path)
 
 
 def _nats_servers(urls: str) -> list[tuple[str, int]]:

@@ -47,7 +47,10 @@ _HANDSHAKE_FAULTS = (
     ("certificate required", "The server asks for a client certificate"),
 )
 
-_WRONG_HOST = re.compile(r"(no alternative certificate subject name matches|does not match|subject name .* not match)")
+_WRONG_HOST = re.compile(
+    r"(no alternative certificate subject name matches|does not match|subject name .* not match"
+    r"|hostname mismatch|ip address mismatch)"
+)
 
 
 @dataclass(frozen=True, slots=True)

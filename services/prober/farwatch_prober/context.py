@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from farwatch_events.results import ErrorClass
 from farwatch_prober.curl import CurlEngine
@@ -21,6 +22,7 @@ class Tools:
     curl: CurlEngine
     pinger: Pinger
     source_address: str | None = None
+    authorities: Path | None = None
 
     async def close(self) -> None:
         await self.curl.close()

@@ -74,7 +74,7 @@ def policy() -> AddressPolicy:
 async def tools(resolver: Resolver, policy: AddressPolicy, ca: trustme.CA, tmp_path: Path) -> AsyncIterator[Tools]:
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     authorities = Authorities(tmp_path / "ca.pem")
-    made = Tools(resolver, policy, CurlEngine(authorities.path), Pinger())
+    made = Tools(resolver, policy, CurlEngine(authorities.path), Pinger(), authorities=authorities.path)
     yield made
     await made.close()
     authorities.close()
