@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import asyncpg
 import httpx
 
 from bench.fold import quantile, read_metrics, speak
+from bench.harness import usage
 from farwatch_bus import Bus, ensure_region
 from farwatch_cli.embedded.nats import NatsServer
 from farwatch_events.monitor import dump_monitor, parse_monitor
@@ -205,9 +207,10 @@ def _ports(log: Path, process: "subprocess.Popen[bytes]", wanted: int) -> dict[s
     raise RuntimeError(log.read_text()[-3000:])
 
 
-async def ask(client: httpx.AsyncClient, addresses: Sequence[str]) -> dict[str, float]:
-    """Milliseconds until the whole answer was there, each address once."""
-    took, size = [], 0
+async def ask(client: httpx.AsyncClient, processes: Mapping[str, int], addresses: Sequence[str]) -> dict[str, float]:
+    """Milliseconds until the whole answer was there, each address once; and what it took of a processor, which says
+    more on a machine that others use too."""
+    took, size, before = [], 0, usage.measure(processes)
     for address in addresses:
         began = time.perf_counter()
         answer = await client.get(address)
@@ -216,13 +219,16 @@ async def ask(client: httpx.AsyncClient, addresses: Sequence[str]) -> dict[str, 
             raise RuntimeError(f"{address}: {answer.status_code} {answer.text[:300]}")
         size = max(size, len(answer.content))
     took.sort()
+    after = usage.measure(processes)
+    spent = {name: (after[name].cpu_seconds - before[name].cpu_seconds) * 1000 / len(took) for name in processes}
     return {
         "asked": len(took), "p50_ms": round(statistics.median(took), 1),
         "p95_ms": round(took[int(len(took) * 0.95)], 1), "max_ms": round(took[-1], 1), "kb": round(size / 1000, 1),
+        **{f"cpu_ms_{name}": round(each, 1) for name, each in spent.items()},
     }  # fmt: skip
 
 
-async def ask_everything(url: str, monitors: int) -> dict[str, Any]:
+async def ask_everything(url: str, processes: Mapping[str, int], monitors: int) -> dict[str, Any]:
     """Each question about other monitors every time, so that nothing is in a cache but what would be."""
     step = max(20, monitors // 40 // 20 * 20)
     some = list(range(step, monitors + 1, step))[:40]
@@ -237,24 +243,25 @@ async def ask_everything(url: str, monitors: int) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120, trust_env=False) as client:
         await client.get("/api/session")
+        asking = partial(ask, client, processes)
         latency = "/api/monitors/{id}/latency?hours="
         return {
-            "chart_24h": await ask(client, each(latency + "24", some)),
-            "chart_24h_busy_3_regions": await ask(client, each(latency + "24", busy)),
-            "chart_7d": await ask(client, each(latency + "168", some)),
-            "chart_90d": await ask(client, each(latency + "2160", some)),
-            "chart_90d_busy_3_regions": await ask(client, each(latency + "2160", busy)),
-            "chart_365d": await ask(client, each(latency + "8760", some)),
-            "overview_page": await ask(client, [f"/?page={1 + number % 200}" for number in range(0, 400, 10)]),
-            "overview_search": await ask(client, [f"/?q=Site+{number}" for number in range(10, 50)]),
-            "status": await ask(client, ["/api/status"] * 20),
-            "bars_90d_of_50": await ask(client, fifties("/api/uptime?days=90&monitors={ids}")[:40]),
-            "heartbeats_of_50": await ask(client, fifties("/api/heartbeats?monitors={ids}")[:40]),
-            "uptime_of_one": await ask(client, each("/api/monitors/{id}/uptime?series=90", some)),
-            "monitor_page": await ask(client, each("/monitors/{id}", some)),
-            "export_7d_csv": await ask(client, each("/api/monitors/{id}/checks.csv", some[:5])),
-            "export_7d_csv_busy": await ask(client, each("/api/monitors/{id}/checks.csv", busy[:3])),
-            "metrics_of_monitors": await ask(client, ["/metrics/monitors"] * 3),
+            "chart_24h": await asking(each(latency + "24", some)),
+            "chart_24h_busy_3_regions": await asking(each(latency + "24", busy)),
+            "chart_7d": await asking(each(latency + "168", some)),
+            "chart_90d": await asking(each(latency + "2160", some)),
+            "chart_90d_busy_3_regions": await asking(each(latency + "2160", busy)),
+            "chart_365d": await asking(each(latency + "8760", some)),
+            "overview_page": await asking([f"/?page={1 + number % 200}" for number in range(0, 400, 10)]),
+            "overview_search": await asking([f"/?q=Site+{number}" for number in range(10, 50)]),
+            "status": await asking(["/api/status"] * 20),
+            "bars_90d_of_50": await asking(fifties("/api/uptime?days=90&monitors={ids}")[:40]),
+            "heartbeats_of_50": await asking(fifties("/api/heartbeats?monitors={ids}")[:40]),
+            "uptime_of_one": await asking(each("/api/monitors/{id}/uptime?series=90", some)),
+            "monitor_page": await asking(each("/monitors/{id}", some)),
+            "export_7d_csv": await asking(each("/api/monitors/{id}/checks.csv", some[:5])),
+            "export_7d_csv_busy": await asking(each("/api/monitors/{id}/checks.csv", busy[:3])),
+            "metrics_of_monitors": await asking(["/metrics/monitors"] * 3),
         }
 
 
@@ -327,7 +334,8 @@ async def loader(url: str) -> AsyncIterator[Connection]:
         await connection.close(timeout=10)
 
 
-async def bench(options: argparse.Namespace, nats_url: str, database_url: str, folder: Path) -> dict[str, Any]:
+async def bench(options: argparse.Namespace, nats_url: str, postgres: PostgresProcess, folder: Path) -> dict[str, Any]:
+    database_url = postgres.url()
     keys = folder / "keys"
     keys.write_text("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n")
     settings = {"FARWATCH_NATS_URL": nats_url, "FARWATCH_DATABASE_URL": database_url}
@@ -338,8 +346,10 @@ async def bench(options: argparse.Namespace, nats_url: str, database_url: str, f
         if not await connection.fetchval("select exists (select from config.monitors)"):
             report["filled"] = await fill(connection, options.rows, options.monitors)
     report["load_average_when_asked"] = [round(each, 2) for each in os.getloadavg()]
-    with service("farwatch_api", folder, **settings, **api) as (_, ports):
-        report["answers"] = await ask_everything(f"http://127.0.0.1:{ports['listening']}", options.monitors)
+    with service("farwatch_api", folder, **settings, **api) as (process, ports):
+        processes = {"api": process.pid, "postgres": postgres.pid}
+        url = f"http://127.0.0.1:{ports['listening']}"
+        report["answers"] = await ask_everything(url, processes, options.monitors)
     if options.rollups:
         database = await Database.connect(database_url)
         try:
@@ -370,7 +380,7 @@ def main() -> None:
         stack.callback(nats.stop)
         postgres.start()
         stack.callback(postgres.stop)
-        print(json.dumps(asyncio.run(bench(options, nats.url, postgres.url(), work)), indent=2))
+        print(json.dumps(asyncio.run(bench(options, nats.url, postgres, work)), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the routes work with, made once in __main__ or by a test."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +39,8 @@ class Deps:
     health: Health = field(default_factory=lambda: Health("api"))
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     started: float = field(default_factory=time.monotonic)
+    exposing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One page of metrics of all monitors at a time: it takes memory."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
