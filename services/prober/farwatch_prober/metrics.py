@@ -2,7 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from farwatch_events.results import CheckResult
+from farwatch_events.results import ErrorClass
+from farwatch_prober.reporting import Report
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -24,20 +25,31 @@ class Metrics:
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60), registry=registry,
         )  # fmt: skip
         self.lag = Gauge("farwatch_prober_lag_seconds", "How late the event loop runs, recent worst", registry=registry)
+        self.held = Gauge(
+            "farwatch_prober_held_back_seconds", "How long starting checks was put off since the loop ran late",
+            registry=registry,
+        )  # fmt: skip
         self.healthy = Gauge("farwatch_prober_healthy", "1 while this prober believes itself", registry=registry)
         self._known: dict[tuple[str, str, str], Counter] = {}
         self._known_latency: dict[str, Histogram] = {}
 
-    def count(self, check_type: str, result: CheckResult) -> None:
-        key = (check_type, result.outcome, str(result.error_class or ""))
+    def count(self, report: Report) -> None:
+        due, outcome = report.due, report.outcome
+        check_type = due.spec.type
+        self._count((check_type, outcome.outcome, outcome.error_class or ""))
+        if due.kind == "scheduled":
+            self.start_delay.observe(max(0, report.started_ms - due.slot_ms) / 1000)
+        if outcome.latency_ms is not None:
+            histogram = self._known_latency.get(check_type)
+            if histogram is None:
+                histogram = self._known_latency[check_type] = self._latency.labels(check_type)
+            histogram.observe(outcome.latency_ms / 1000)
+
+    def count_unreadable(self) -> None:
+        self._count(("unreadable", "unknown", ErrorClass.INTERNAL))
+
+    def _count(self, key: tuple[str, str, str]) -> None:
         counter = self._known.get(key)
         if counter is None:
             counter = self._known[key] = self._checks.labels(*key)
         counter.inc()
-        if result.kind == "scheduled":
-            self.start_delay.observe(max(0, result.started_ms - result.slot_ms) / 1000)
-        if result.latency_ms is not None:
-            histogram = self._known_latency.get(check_type)
-            if histogram is None:
-                histogram = self._known_latency[check_type] = self._latency.labels(check_type)
-            histogram.observe(result.latency_ms / 1000)

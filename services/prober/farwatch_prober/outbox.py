@@ -6,7 +6,7 @@ from typing import Any
 
 from farwatch_bus import BusError, Publisher
 from farwatch_events import subjects
-from farwatch_events.results import CheckResult, ResultBatch
+from farwatch_events.results import ResultBatch
 
 LINGER_SECONDS = 0.01
 BATCH_BYTES = 256 * 1024
@@ -34,9 +34,8 @@ class Outbox:
         self._batches = 0
         self.unconfirmed = 0
 
-    def add(self, result: CheckResult, stored: Stored) -> None:
-        """`stored` is called once the stream has it."""
-        encoded = result.to_bytes()
+    def add(self, encoded: bytes, stored: Stored) -> None:
+        """A result as JSON. `stored` is called once the stream has it."""
         if self._waiting and self._waiting_bytes + len(encoded) + 1 > BATCH_BYTES - ENVELOPE_BYTES:
             self.flush()
         self._waiting.append((encoded, stored))

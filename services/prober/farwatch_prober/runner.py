@@ -7,12 +7,14 @@ from typing import Any
 
 from farwatch_events.checks import DueCheck
 from farwatch_events.monitor import MonitorSpec
-from farwatch_events.results import CheckResult, ErrorClass, Evidence, Try
+from farwatch_events.results import CheckResult, ErrorClass
 from farwatch_prober.context import ProbeContext, Tools
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, failed, in_words
 from farwatch_prober.registry import PROBES, Probe
+from farwatch_prober.reporting import Report
 from farwatch_prober.retry import Allowance, Retry, decide_retry, is_stale, try_timeout_ms
 from farwatch_prober.secrets import Revealer
+from farwatch_prober.watchdog import Watchdog
 
 OVERRUN_SECONDS = 0.5
 """How far past its deadline a probe may end by itself, with a better sentence than a cancelled one has."""
@@ -47,106 +49,71 @@ class Runner:
         self._now_ms = now_ms
         self._log = log
         self._lag_ms = lag_ms
+        self._watchdog = Watchdog()
 
     async def run(self, due: DueCheck, epoch: int) -> CheckResult:
-        """The result, whatever happens."""
+        """As `report`, as the model."""
+        return (await self.report(due, epoch)).to_result()
+
+    async def report(self, due: DueCheck, epoch: int) -> Report:
+        """What came of it, whatever happens."""
         started_ms = self._now_ms()
         if is_stale(due.slot_ms, due.spec.interval_ms, started_ms):
             late = in_words((started_ms - due.slot_ms) / 1000)
             outcome = failed(ErrorClass.SKIPPED, f"Not checked: the slot was {late} old when a prober got to it")
-            return make_result(due, epoch, outcome, [], started_ms, started_ms)
+            return Report(due, epoch, outcome, (), started_ms, started_ms)
         try:
             spec = self._revealer.reveal(due.spec)
         except ProbeFailure as failure:
             outcome = failed(failure.error_class, failure.sentence)
-            return make_result(due, epoch, outcome, [], started_ms, self._now_ms())
+            return Report(due, epoch, outcome, (), started_ms, self._now_ms())
         return await self._run_tries(due, spec, epoch, started_ms)
 
-    async def _run_tries(self, due: DueCheck, spec: MonitorSpec, epoch: int, started_ms: int) -> CheckResult:
-        allowance = allowance_of(due, started_ms)
-        tries: list[Try] = []
-        evidence: Evidence | None = None
-        while True:
-            try_started_ms = self._now_ms()
-            outcome = await self._try(due, spec, try_timeout_ms(allowance, try_started_ms) / 1000, try_started_ms)
-            tries.append(_as_try(outcome, try_started_ms))
-            evidence = evidence or outcome.evidence
+    async def _run_tries(self, due: DueCheck, spec: MonitorSpec, epoch: int, started_ms: int) -> Report:
+        outcome = await self._try(due, spec, spec.timeout_seconds, started_ms)
+        tries = [(started_ms, outcome)]
+        evidence = outcome.evidence
+        while outcome.outcome == "down":  # nothing else is tried again
+            allowance = allowance_of(due, started_ms)
             decision = decide_retry(allowance, outcome.outcome, len(tries), self._now_ms())
             if not isinstance(decision, Retry):
-                lag_ms = round(self._lag_ms(), 1)
-                return make_result(due, epoch, outcome, tries, started_ms, self._now_ms(), evidence, lag_ms)
+                break
             await asyncio.sleep(decision.after_ms / 1000)
+            try_started_ms = self._now_ms()
+            outcome = await self._try(due, spec, try_timeout_ms(allowance, try_started_ms) / 1000, try_started_ms)
+            tries.append((try_started_ms, outcome))
+            evidence = evidence or outcome.evidence
+        lag_ms = round(self._lag_ms(), 1)
+        return Report(due, epoch, outcome, tries, started_ms, self._now_ms(), evidence, lag_ms)
 
     async def _try(self, due: DueCheck, spec: MonitorSpec, timeout_seconds: float, now_ms: int) -> ProbeOutcome:
         probe: Probe | None = PROBES.get(spec.type)
         if probe is None:
             return failed(ErrorClass.INTERNAL, f"This prober runs no checks of type {spec.type}")
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        task = asyncio.current_task()
+        assert task is not None
+        deadline = task.get_loop().time() + timeout_seconds
         context = ProbeContext(self._tools, now_ms, timeout_seconds, deadline)
+        self._watchdog.watch(task, deadline + OVERRUN_SECONDS)
         try:
-            async with asyncio.timeout_at(deadline + OVERRUN_SECONDS):
-                return await probe(spec, context)
+            return await probe(spec, context)
         except ProbeFailure as failure:
             return failed(failure.error_class, failure.sentence, address=context.address)
-        except TimeoutError:
-            return failed(
-                ErrorClass.TIMEOUT, f"Not finished within {in_words(timeout_seconds)}", address=context.address
-            )
+        except (asyncio.CancelledError, TimeoutError) as ended:
+            if isinstance(ended, asyncio.CancelledError) and not self._watchdog.release(task):
+                raise
+            sentence = f"Not finished within {in_words(timeout_seconds)}"
+            return failed(ErrorClass.TIMEOUT, sentence, address=context.address)
         except Exception as error:  # noqa: BLE001  # our fault must not look like the target's
             self._log.error(
                 "probe_failed", monitor=due.monitor_id, type=spec.type, where=_place(error), error=type(error)
             )
             return failed(ErrorClass.INTERNAL, f"The prober failed at this check: {type(error).__name__}")
+        finally:
+            self._watchdog.release(task)
 
 
 def _place(error: BaseException) -> str:
     """File and line of the innermost frame: enough to find it, and nothing of what the check held."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-
-
-def _as_try(outcome: ProbeOutcome, started_ms: int) -> Try:
-    return Try(
-        started_ms=started_ms,
-        latency_ms=outcome.latency_ms,
-        error_class=outcome.error_class,
-        error=outcome.error,
-        address=outcome.address,
-    )
-
-
-def make_result(
-    due: DueCheck,
-    epoch: int,
-    outcome: ProbeOutcome,
-    tries: list[Try],
-    started_ms: int,
-    finished_ms: int,
-    evidence: Evidence | None = None,
-    lag_ms: float | None = None,
-) -> CheckResult:
-    return CheckResult(
-        monitor_id=due.monitor_id,
-        config_version=due.config_version,
-        slot_ms=due.slot_ms,
-        kind=due.kind,
-        epoch=epoch,
-        outcome=outcome.outcome,
-        started_ms=started_ms,
-        finished_ms=finished_ms,
-        latency_ms=outcome.latency_ms,
-        phases=outcome.phases,
-        status_code=outcome.status_code,
-        address=outcome.address,
-        attempts=len(tries),
-        tries=tries,
-        error_class=outcome.error_class,
-        error=outcome.error,
-        reasons=list(outcome.reasons),
-        assertions=list(outcome.assertions),
-        certificate=outcome.certificate,
-        evidence=evidence,
-        request_id=due.request_id,
-        confirmation_of_ms=due.confirmation_of_ms,
-        lag_ms=lag_ms,
-    )

@@ -7,13 +7,15 @@ from typing import Any
 
 from farwatch_bus import Message, Puller
 from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck
-from farwatch_events.results import CheckResult, ErrorClass
+from farwatch_events.results import ErrorClass
 from farwatch_prober.fence import Fence
 from farwatch_prober.intake import MAX_DELIVERIES, BadChunk, Intake, read_chunk
 from farwatch_prober.metrics import Metrics
 from farwatch_prober.outbox import Outbox
 from farwatch_prober.outcome import failed
-from farwatch_prober.runner import Runner, make_result
+from farwatch_prober.pace import STARTS_A_TURN, Pace
+from farwatch_prober.reporting import Report
+from farwatch_prober.runner import Runner
 
 TAKE_SECONDS = 0.5
 ALIVE_SECONDS = 3.0
@@ -50,6 +52,7 @@ class Worker:
         self._watermark_ms = 0
         self.capacity = capacity
         self._fence = Fence()
+        self.pace = Pace()
         self.answered = 0
 
     @property
@@ -70,8 +73,7 @@ class Worker:
                 await self._wait_for_room()
                 continue
             for message in await puller.take(max(1, room // CHUNK_MAX_CHECKS), TAKE_SECONDS):
-                self.start(message)
-                await asyncio.sleep(0)  # checks that run already come first
+                await self._start(message)
 
     def _room(self, limit: int) -> int:
         if self._outbox.unconfirmed >= self.capacity * UNCONFIRMED_FACTOR:
@@ -86,7 +88,7 @@ class Worker:
         except TimeoutError:
             pass
 
-    def start(self, message: Message) -> None:
+    async def _start(self, message: Message) -> None:
         key = (message.sequence, message.timestamp_ms)
         if (known := self._chunks.get(key)) is not None:  # it comes again while we are still at it
             known.message = message
@@ -104,23 +106,26 @@ class Worker:
         elif not self._fence.admits(intake.epoch, min(slots)):
             self._drop(message, "old_epoch")
         else:
-            self._open(key, message, intake, slots)
+            await self._open(key, message, intake, slots)
 
-    def _open(self, key: tuple[int, int], message: Message, intake: Intake, slots: list[int]) -> None:
+    async def _open(self, key: tuple[int, int], message: Message, intake: Intake, slots: list[int]) -> None:
         checks, refused = intake.checks, intake.refused
         now = asyncio.get_running_loop().time()
         chunk = self._chunks[key] = Chunk(message, intake.epoch, min(slots), len(slots), now)
         self._last_slot_ms = max(self._last_slot_ms, *slots) if message.deliveries == 1 else self._last_slot_ms
         for result in refused:
-            self._answer(key, chunk, "unreadable", result)
+            self._metrics.count_unreadable()
+            self._send(key, chunk, result.to_bytes())
         if message.deliveries > MAX_DELIVERIES:
             self._give_up(key, chunk, checks)
             return
         self._metrics.chunks.labels("taken").inc()
-        for check in checks:
+        for number, check in enumerate(checks, 1):
             task = asyncio.create_task(self._run(key, chunk, check))
             self._tasks.add(task)
             task.add_done_callback(self._finished)
+            if number % STARTS_A_TURN == 0 or number == len(checks):
+                await self.pace.breathe()
 
     def _give_up(self, key: tuple[int, int], chunk: Chunk, checks: Iterable[DueCheck]) -> None:
         self._metrics.chunks.labels("given_up").inc()
@@ -128,16 +133,18 @@ class Worker:
         sentence = f"Not checked: handed out {chunk.message.deliveries - 1} times, and no prober came to an end with it"
         for check in checks:
             outcome = failed(ErrorClass.INTERNAL, sentence)
-            self._answer(key, chunk, check.spec.type, make_result(check, chunk.epoch, outcome, [], now_ms, now_ms))
+            self._answer(key, chunk, Report(check, chunk.epoch, outcome, (), now_ms, now_ms))
 
     async def _run(self, key: tuple[int, int], chunk: Chunk, check: DueCheck) -> None:
-        result = await self._runner.run(check, chunk.epoch)
-        self._answer(key, chunk, check.spec.type, result)
+        self._answer(key, chunk, await self._runner.report(check, chunk.epoch))
 
-    def _answer(self, key: tuple[int, int], chunk: Chunk, check_type: str, result: CheckResult) -> None:
-        self._metrics.count(check_type, result)
+    def _answer(self, key: tuple[int, int], chunk: Chunk, report: Report) -> None:
+        self._metrics.count(report)
+        self._send(key, chunk, report.to_bytes())
+
+    def _send(self, key: tuple[int, int], chunk: Chunk, encoded: bytes) -> None:
         self.answered += 1
-        self._outbox.add(result, lambda: self._stored(key, chunk))
+        self._outbox.add(encoded, lambda: self._stored(key, chunk))
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
