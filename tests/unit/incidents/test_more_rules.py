@@ -50,6 +50,28 @@ class TestNobodyAsks:
         game.say("eu", result("up", 4))
         assert game.verdict == "up"
 
+    def test_the_first_region_that_answers_again_does_not_decide_alone(self) -> None:
+        game = Game("eu", "us", "ap")
+        for region in ("eu", "us", "ap"):
+            game.say(region, result("up", 0))
+        watch(game, 0, 5, "eu", "us", "ap")
+        assert game.verdict == "unknown"
+        game.say("us", result("down", 5))
+        assert (game.verdict, game.of(IncidentOpened)) == ("unknown", [])
+        game.say("ap", result("up", 5))
+        game.say("eu", result("up", 5))
+        assert (game.verdict, game.of(IncidentOpened)) == ("up", [])
+
+    def test_those_that_stay_away_are_left_out_in_the_end(self) -> None:
+        game = Game("eu", "us", "ap")
+        for region in ("eu", "us", "ap"):
+            game.say(region, result("up", 0))
+        watch(game, 0, 5, "eu", "us", "ap")
+        for slot in (5, 6, 7, 8, 9):
+            game.say("us", result("down", slot))
+            game.beat(slot + 0.1, "eu", "us", "ap", watermark_ms=START + slot * MINUTE)
+            assert game.verdict == ("unknown" if slot < 9 else "down")
+
     def test_an_outage_goes_on_through_not_knowing(self) -> None:
         game = Game("eu")
         game.say("eu", result("down", 0))

@@ -1,18 +1,22 @@
 """What must hold whatever arrives, in whatever order, however often."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from farwatch_events.events import IncidentOpened, IncidentResolved, VerdictChanged
 from farwatch_events.results import CheckResult
 from farwatch_incidents.board import Board
+from farwatch_incidents.projection import Projection, VerdictRow
 from farwatch_incidents.rules import codec
 from farwatch_incidents.rules import monitor as rules
+from farwatch_incidents.rules.config import Maintenance
 from tests.unit.incidents.cases import MINUTE, START, Game, config, result
 
 REGIONS = ("eu", "us", "ap")
@@ -39,6 +43,8 @@ class Monitoring(RuleBasedStateMachine):
         self.line = 0
         self.last_ms = 0
         self.said: list[tuple[str, CheckResult]] = []
+        self.told = Projection()
+        self.lines: dict[int, list[tuple[Any, ...]]] = {}
 
     @rule(region=st.integers(0, 2), outcome=OUTCOMES, kind=KINDS, back=st.integers(0, 5), tries=st.integers(1, 3))
     def say(self, region: int, outcome: str, kind: Any, back: int, tries: int) -> None:
@@ -83,8 +89,55 @@ class Monitoring(RuleBasedStateMachine):
         self.game._collect()
         self.look()
 
+    @rule(minutes=st.integers(0, 3))
+    def plan_maintenance(self, minutes: int) -> None:
+        begins_ms = START + self.slot * MINUTE
+        window = Maintenance(1, "deploy", begins_ms, begins_ms + minutes * MINUTE, all_monitors=True)
+        self.game.board.set_windows([window] if minutes else [])
+
+    @rule(number=st.integers(1, 3))
+    def enable_regions(self, number: int) -> None:
+        self.game.board.set_regions(self.regions[:number])
+        self.game.board.review_some()
+        self.game._collect()
+        self.look()
+
+    @rule()
+    def nobody_asks_for_checks(self) -> None:
+        for step in range(24):
+            moment = self.slot + step / 6
+            self.game.beat(moment, *self.regions)
+            self.look()
+            self.game.tick(moment, 1_000)
+            self.look()
+        self.slot += 4
+
+    @rule()
+    def start_anew(self) -> None:
+        """As after a crash: what a fold knows comes from its rows."""
+        before, board = self.game.board, Board()
+        state = before.states[1]
+        row = {
+            "verdict": state.verdict, "since_ms": state.since_ms, "reason": state.reason, "rule": state.rule,
+            "votes": codec.dump_votes(state.votes), "flapping": state.flapping.flag,
+            "state": json.loads(json.dumps(codec.dump_monitor_state(state))),
+        }  # fmt: skip
+        local = {
+            region: codec.load_local(each.vote, each.slot_ms, json.loads(json.dumps(codec.dump_local(each))))
+            for region, each in state.local.items()
+        }
+        board.now_ms, board.next_incident_id = before.now_ms, before.next_incident_id
+        board.adopt(replace(codec.load_monitor_state(1, row), local=local, incident=state.incident))
+        board.regions = {name: replace(each, quiet_ms=0, probers={}) for name, each in before.regions.items()}
+        board.set_regions(before.enabled_regions)
+        board.set_config(before.configs[1])
+        board.take_changes()
+        self.game.board = board
+        assert board.states[1] == state
+
     def look(self) -> None:
         for event in self.game.changes.events:
+            self.told.apply(event)
             if isinstance(event, IncidentOpened):
                 self.seen.open.add(event.incident_id)
                 self.seen.opened += 1
@@ -106,6 +159,10 @@ class Monitoring(RuleBasedStateMachine):
             self.line = line.seq if line.seq == 1 else self.line + 1
             self.last_ms = line.entry.at_ms if line.seq == 1 else max(self.last_ms, line.entry.at_ms)
             assert (line.seq, line.entry.at_ms) == (self.line, self.last_ms)
+            self.lines.setdefault(line.incident_id, []).append((line.entry.at_ms, line.entry.kind, line.entry.sentence))
+        for incident_id, lines in self.lines.items():
+            told = self.told.incidents[incident_id].entries
+            assert [(entry.at_ms, entry.kind, entry.sentence) for entry in told] == lines
 
     @invariant()
     def at_most_one_incident(self) -> None:
@@ -122,13 +179,31 @@ class Monitoring(RuleBasedStateMachine):
             assert state.incident is not None
 
     @invariant()
+    def the_log_tells_the_same(self) -> None:
+        state = self.game.board.states[1]
+        if state.incident:
+            assert self.told.incidents[state.incident.incident_id].incident == state.incident
+        row = self.told.verdicts.get(1, VerdictRow())
+        assert (row.verdict, row.flapping) == (state.verdict, state.flapping.flag)
+
+    @invariant()
     def states_survive_storing(self) -> None:
         for local in self.game.board.states[1].local.values():
             assert codec.load_local(local.vote, local.slot_ms, codec.dump_local(local)) == local
 
 
-TestMonitoring = Monitoring.TestCase
-TestMonitoring.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestMonitoring = pytest.mark.timeout(600)(Monitoring.TestCase)
+TestMonitoring.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+
+
+class Longer(Monitoring):
+    """The same for `make faults`."""
+
+
+TestLonger = pytest.mark.faults(pytest.mark.timeout(7200)(Longer.TestCase))
+TestLonger.settings = settings(
+    max_examples=2_000, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 SPOKEN = st.lists(st.tuples(st.sampled_from(REGIONS), OUTCOMES, st.integers(0, 30)), max_size=60)
 

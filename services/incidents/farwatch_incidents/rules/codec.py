@@ -34,6 +34,8 @@ def dump_local(state: LocalState) -> list[Any]:
         state.error,
         state.evidence.model_dump(mode="json", exclude_defaults=True) if state.evidence else None,
         list(state.shares),
+        state.run_since_ms,
+        int(state.stale),
     ]
 
 
@@ -61,6 +63,8 @@ def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
         error=data[17],
         evidence=Evidence.model_validate(data[18]) if data[18] else None,
         shares=tuple(data[19]) if len(data) > 19 else (),
+        run_since_ms=data[20] if len(data) > 20 else 0,
+        stale=bool(data[21]) if len(data) > 21 else False,
     )
 
 

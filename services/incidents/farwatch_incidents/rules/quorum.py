@@ -1,7 +1,7 @@
 """From the regions' votes to one verdict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from farwatch_events.events import RegionVote, Verdict, Vote
 from farwatch_incidents.rules.config import MonitorConfig
@@ -15,13 +15,15 @@ MINORITY_SLOTS = 2
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """A region in the vote. `counted` makes it a voter; `says` is None while it is a voter whose answer is awaited
-    or too old to meet the others'. `why_not` says why it is no voter, or why it says nothing."""
+    or too old to meet the others'. `why_not` says why it is no voter, or why it says nothing; `ran_out` is a vote
+    that no newer one followed."""
 
     region: str
     local: LocalState | None
     counted: bool
     says: Vote | None = None
     why_not: str | None = None
+    ran_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,23 @@ def collect_ballots(
     drafts = [
         _draft(config, region, local_states.get(region), world.get(region), active_since_ms) for region in regions
     ]
+    drafts = _await_those_behind(config, drafts, world)
     newest_ms = max((d.local.slot_ms for d in drafts if d.says is not None and d.local is not None), default=0)
     return tuple(_meet(draft, newest_ms - config.interval_ms) for draft in drafts)
+
+
+def _await_those_behind(config: MonitorConfig, drafts: list[Ballot], world: Mapping[str, RegionState]) -> list[Ballot]:
+    """When checks begin again after a time in which nobody asked for any, the first region that answers would be the
+    only voter: those whose vote ran out meanwhile are waited for until they had their chance."""
+    resumed_ms = min((d.local.run_since_ms for d in drafts if d.says is not None and d.local), default=None)
+    if resumed_ms is None or config.is_push:
+        return drafts
+    return [
+        replace(draft, counted=True)
+        if draft.ran_out and world[draft.region].watermark_ms <= resumed_ms + config.expiry_ms
+        else draft
+        for draft in drafts
+    ]
 
 
 def _draft(
@@ -62,9 +79,9 @@ def _draft(
         awaited = config.is_push or state.watermark_ms <= active_since_ms + config.expiry_ms
         return Ballot(region, local, counted=awaited, why_not="no result yet")
     if is_expired(config, local, state):
-        return Ballot(region, local, counted=False, why_not="its last result is too old")
+        return Ballot(region, local, counted=False, why_not="its last result is too old", ran_out=True)
     if local.vote == "unknown":
-        return Ballot(region, local, counted=False, why_not=local.error or "undecided")
+        return Ballot(region, local, counted=False, why_not=local.error or "undecided", ran_out=local.stale)
     return Ballot(region, local, counted=True, says=local.vote)
 
 

@@ -7,6 +7,8 @@ from farwatch_events.events import DomainEvent, RegionCleared, RegionReturned, R
 from farwatch_events.results import Heartbeat
 
 SILENT_AFTER_MS = 10_000
+REMEMBERED = 64
+"""Heartbeats a region, to know one that comes twice: it is no sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class RegionState:
     suspect_since_ms: int = 0
     unhealthy: bool = False
     probers: Mapping[str, Prober] = field(default_factory=dict)
+    recent: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -57,7 +60,11 @@ Step = tuple[RegionState, tuple[DomainEvent, ...]]
 
 
 def hear_heartbeat(state: RegionState, heartbeat: Heartbeat, now_ms: int) -> Step:
-    """A sign of life: ends a silence, moves the watermark, and believes probers that call themselves unwell."""
+    """A sign of life: ends a silence, moves the watermark, and believes probers that call themselves unwell. A prober's
+    clock may step back, so one that was sent earlier than the last still counts; the same one does not."""
+    identity = heartbeat.prober, heartbeat.sent_ms
+    if identity in state.recent:
+        return state, ()
     probers = {name: each for name, each in state.probers.items() if now_ms - each.seen_ms <= SILENT_AFTER_MS}
     probers[heartbeat.prober] = Prober(heartbeat, now_ms)
     events: list[DomainEvent] = []
@@ -73,6 +80,7 @@ def hear_heartbeat(state: RegionState, heartbeat: Heartbeat, now_ms: int) -> Ste
         since_ms=now_ms if state.silent or not state.heard else state.since_ms,
         watermark_ms=max(state.watermark_ms, _watermark(probers)),
         probers=probers,
+        recent=(*state.recent, identity)[-REMEMBERED:],
     )
     after, health_events = _judge_health(after, now_ms)
     return after, (*events, *health_events)

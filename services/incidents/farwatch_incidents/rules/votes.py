@@ -23,7 +23,8 @@ class LocalState:
     `failing_since_ms` is the slot of the first failure since the last success, 0 while the last try succeeded;
     `answered` is whether there ever was a success. `asked_slot_ms` is the failure elsewhere that a confirmation was
     asked for, 0 when none is outstanding. `shares` is what others may fail with too: "address 192.0.2.1", "certificate
-    CN=a". `deadline_ms` is when the next push is due, on the push clock.
+    CN=a". `run_since_ms` is the slot since which results came without a gap in which votes expire; `stale` is one that
+    nobody renewed. `deadline_ms` is when the next push is due, on the push clock.
     """
 
     vote: Vote = "unknown"
@@ -38,6 +39,8 @@ class LocalState:
     failing_since_ms: int = 0
     answered: bool = False
     shares: tuple[str, ...] = ()
+    run_since_ms: int = 0
+    stale: bool = False
     error_class: ErrorClass | None = None
     error: str | None = None
     evidence: Evidence | None = None
@@ -103,6 +106,7 @@ def _count(before: LocalState, config: MonitorConfig, result: CheckResult, healt
     scheduled = result.kind == "scheduled"
     down_slots = before.down_slots + scheduled if after.vote == "down" else 0
     asked = before.asked_slot_ms if scheduled and result.slot_ms <= before.asked_slot_ms else 0
+    goes_on = before.slot_ms > 0 and result.slot_ms - before.slot_ms <= config.expiry_ms
     after = replace(
         after,
         slot_ms=result.slot_ms,
@@ -112,6 +116,8 @@ def _count(before: LocalState, config: MonitorConfig, result: CheckResult, healt
         down_slots=down_slots,
         asked_slot_ms=asked if result.kind != "manual" else before.asked_slot_ms,
         confirmed=result.kind == "confirmation",
+        run_since_ms=before.run_since_ms if goes_on else result.slot_ms,
+        stale=False,
         voted_ms=before.voted_ms if after.vote == before.vote and before.slot_ms else now_ms,
     )
     return Heard(Place.NEWEST, after, counted=True, moments=_moments(before, result, outcome))
@@ -121,7 +127,13 @@ def expect_no_more(state: LocalState, now_ms: int) -> LocalState:
     """Nobody asked for a check in so long that the vote says nothing any more, although the region's probers live."""
     moment = f"{datetime.fromtimestamp(state.slot_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return replace(
-        state, vote="unknown", error_class=None, error=f"not checked since {moment}", down_slots=0, voted_ms=now_ms
+        state,
+        vote="unknown",
+        stale=True,
+        error_class=None,
+        error=f"not checked since {moment}",
+        down_slots=0,
+        voted_ms=now_ms,
     )
 
 
