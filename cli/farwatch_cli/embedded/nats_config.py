@@ -11,6 +11,8 @@ from farwatch_events import subjects
 SERVICES: Final = ("scheduler", "incidents", "notifier", "api")
 MEGABYTE: Final = 1024 * 1024
 _SPARE_BYTES: Final = 64 * MEGABYTE
+_SPARE_REGIONS: Final = 4
+"""Room for regions that register while the server runs. The bound takes no space until there is something to store."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ def prober_user_name(region: str) -> str:
 
 
 def store_bytes(regions: Sequence[str]) -> int:
-    """What all streams may hold together: JetStream refuses to make a stream beyond it."""
+    """What all streams may hold together, some regions more than are known now included: JetStream refuses to make a
+    stream beyond it."""
     streams = [topology.events_stream(), topology.leases_stream()]
     for region in {*regions, subjects.PUSH_REGION}:
         streams += topology.region_streams(region)
-    return sum(stream.max_bytes for stream in streams) + _SPARE_BYTES
+    later = sum(stream.max_bytes for stream in topology.region_streams(subjects.DEFAULT_REGION)) * _SPARE_REGIONS
+    return sum(stream.max_bytes for stream in streams) + later + _SPARE_BYTES
 
 
 def users(regions: Sequence[str]) -> list[User]:
