@@ -2,10 +2,13 @@
 
 import asyncio
 import errno
+import os
 import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from farwatch_prober.readiness import readiness
 
 NEXT_ADDRESS_SECONDS = 0.2
 
@@ -29,10 +32,11 @@ async def dial(
     addresses: Sequence[str], port: int, timeout_seconds: float, source_address: str | None = None
 ) -> Connected:
     """Connects and closes again. Raises DialFault."""
+    until = asyncio.get_running_loop().time() + timeout_seconds
     try:
-        async with asyncio.timeout(timeout_seconds):
-            if len(addresses) == 1:
-                return await _dial_one(addresses[0], port, source_address)
+        if len(addresses) == 1:
+            return await _dial_one(addresses[0], port, source_address, until)
+        async with asyncio.timeout_at(until):
             return await _dial_any(addresses, port, source_address)
     except TimeoutError:
         raise DialFault(addresses[0], errno.ETIMEDOUT) from None
@@ -62,16 +66,30 @@ async def _dial_any(addresses: Sequence[str], port: int, source_address: str | N
     raise first_fault
 
 
-async def _dial_one(address: str, port: int, source_address: str | None) -> Connected:
-    loop = asyncio.get_running_loop()
+async def _dial_one(address: str, port: int, source_address: str | None, until: float | None = None) -> Connected:
+    """`until` is the loop's time. Raises TimeoutError after it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     started = time.perf_counter()
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as connection:
-            connection.setblocking(False)
+        with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
             if source_address is not None:
                 connection.bind((source_address, 0))
-            await loop.sock_connect(connection, (address, port))
-            return Connected(address, time.perf_counter() - started)
+            connected_at = await _connect(connection, (address, port), until)
+    except TimeoutError as error:
+        if error.errno is None:
+            raise
+        raise DialFault(address, error.errno) from None
     except OSError as error:
         raise DialFault(address, error.errno or 0) from None
+    return Connected(address, connected_at - started)
+
+
+async def _connect(connection: socket.socket, place: tuple[str, int], until: float | None) -> float:
+    code = connection.connect_ex(place)
+    connected_at = time.perf_counter()
+    if code == errno.EINPROGRESS:
+        connected_at = await readiness().writable(connection.fileno(), until)
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+    return connected_at

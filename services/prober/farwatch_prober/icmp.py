@@ -41,9 +41,14 @@ class PingResult:
 @dataclass(slots=True)
 class _Run:
     result: PingResult
-    changed: asyncio.Event
     address: str
     sent_at: float = 0.0
+    changed: "asyncio.Future[None] | None" = None
+    """Somebody waits for it while it is set."""
+
+    def note(self) -> None:
+        if self.changed is not None and not self.changed.done():
+            self.changed.set_result(None)
 
     def is_complete(self) -> bool:
         return self.result.received + self.result.errors >= self.result.sent
@@ -120,7 +125,7 @@ class _Socket:
             run.result.errors += 1
         else:
             run.result.round_trips.append(received_at - sent_at)
-        run.changed.set()
+        run.note()
 
     def close(self) -> None:
         self._loop.remove_reader(self.socket.fileno())
@@ -137,7 +142,7 @@ class Pinger:
     async def ping(self, address: str, packets: int, timeout_seconds: float) -> PingResult:
         """Raises ProbeFailure (internal) without the right to ping, OSError when there is no route."""
         sock = self._socket(6 if ":" in address else 4)
-        run = _Run(PingResult(), asyncio.Event(), address)
+        run = _Run(PingResult(), address)
         deadline = time.perf_counter() + timeout_seconds
         spacing = min(PACKET_SPACING_SECONDS, timeout_seconds / (2 * packets))
         sequences = []
@@ -171,8 +176,11 @@ class Pinger:
 
 
 async def _wait_for_replies(run: _Run, deadline: float) -> None:
+    loop = asyncio.get_running_loop()
     while not run.is_complete() and (patience := run.patience(time.perf_counter(), deadline)) > 0:
-        run.changed.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await run.changed.wait()
+        run.changed = loop.create_future()
+        timer = loop.call_later(patience, run.note)
+        try:
+            await run.changed
+        finally:
+            timer.cancel()

@@ -1,7 +1,7 @@
 """Asking one name server: UDP, again by TCP when the answer does not fit, with a bound on what is outstanding."""
 
 import asyncio
-import random
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -9,11 +9,10 @@ from farwatch_prober import dnswire
 from farwatch_prober.outcome import endpoint
 
 MAX_OUTSTANDING = 2000
-RESEND_AFTER_SECONDS = (1.0, 2.0, 4.0)
+RESEND_AFTER_SECONDS = (1.0, 1.0, 2.0)
+"""Each counted from the sending before it."""
 QUERIES_PER_SOCKET = 256
 """Then a socket with another source port takes over, so that forged answers stay hard to place."""
-
-_random = random.SystemRandom()
 
 
 class ServerFault(Exception):
@@ -30,6 +29,8 @@ class _Question:
     name: str
     record_type: int
     reply: "asyncio.Future[dnswire.Reply]"
+    sent: int = 0
+    resend: asyncio.TimerHandle | None = None
 
 
 @dataclass(eq=False)
@@ -63,12 +64,20 @@ class _Socket(asyncio.DatagramProtocol):
             if not question.reply.done():
                 question.reply.set_exception(ServerFault(what))
 
-    def send(self, message_id: int, name: str, record_type: int) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.sendto(dnswire.encode_query(message_id, name, record_type))
+    def send(self, message_id: int, question: _Question) -> None:
+        """Now, and again and again until it is released."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.transport.sendto(dnswire.encode_query(message_id, question.name, question.record_type))
+        if question.sent < len(RESEND_AFTER_SECONDS):
+            after = RESEND_AFTER_SECONDS[question.sent]
+            question.resend = question.reply.get_loop().call_later(after, self.send, message_id, question)
+        question.sent += 1
 
     def release(self, message_id: int) -> None:
-        self.questions.pop(message_id, None)
+        question = self.questions.pop(message_id, None)
+        if question is not None and question.resend is not None:
+            question.resend.cancel()
         if self.retired and not self.questions:
             self.close()
 
@@ -127,16 +136,10 @@ class NameServer:
         message_id = _free_id(socket)
         question = _Question(name, record_type, loop.create_future())
         socket.questions[message_id] = question
-        resends = []
         try:
-            socket.send(message_id, name, record_type)
-            resends = [
-                loop.call_later(after, socket.send, message_id, name, record_type) for after in RESEND_AFTER_SECONDS
-            ]
+            socket.send(message_id, question)
             return await question.reply
         finally:
-            for resend in resends:
-                resend.cancel()
             socket.release(message_id)
 
     async def _open_socket(self) -> _Socket:
@@ -163,7 +166,7 @@ class NameServer:
     async def _ask_tcp(self, name: str, record_type: int) -> dnswire.Reply:
         reader, writer = await asyncio.open_connection(self.address, self.port, local_addr=self._local)
         try:
-            query = dnswire.encode_query(_random.randrange(1 << 16), name, record_type)
+            query = dnswire.encode_query(_random_id(), name, record_type)
             writer.write(len(query).to_bytes(2, "big") + query)
             length = int.from_bytes(await reader.readexactly(2), "big")
             wire = await reader.readexactly(length)
@@ -186,6 +189,10 @@ def local_end(address: str, source_address: str | None) -> tuple[str, int] | Non
 
 
 def _free_id(socket: _Socket) -> int:
-    while (message_id := _random.randrange(1 << 16)) in socket.questions:
+    while (message_id := _random_id()) in socket.questions:
         pass
     return message_id
+
+
+def _random_id() -> int:
+    return int.from_bytes(os.urandom(2), "big")

@@ -53,7 +53,7 @@ async def test_aliases(resolver: Resolver, name_server: DnsServer) -> None:
         ("gone.test", "The name gone.test does not exist"),
         ("broken.test", r"broken\.test could not be looked up: 127\.0\.0\.1:\d+ answered SERVFAIL"),
         ("refused.test", r"refused\.test could not be looked up: 127\.0\.0\.1:\d+ answered REFUSED"),
-        ("silent.test", r"No name server answered for silent\.test within (500|49.) ms"),
+        ("silent.test", r"No name server answered for silent\.test within (500|4..) ms"),
         ("empty.test", r"empty\.test has no IP address"),
         ("bad..test", "not a possible host name"),
     ],
