@@ -217,6 +217,25 @@ def restore(file: Path, *, data_dir: Path | None = None) -> int:
 
 
 @app.command
+def rebuild(*, write: Annotated[bool, Parameter(negative="")] = False, data_dir: Path | None = None) -> int:
+    """Make incidents, timelines and verdicts again from the log, and rollups from the results kept, and compare.
+
+    Exit code 0 when the tables say the same, 1 when they differ. Compares beside a running Farwatch too.
+
+    Parameters
+    ----------
+    write
+        Take over what was rebuilt; the incidents service begins anew.
+    data_dir
+        Folder of the data.
+    """
+    from farwatch_cli import rebuilding
+
+    environ = environment(Path.cwd())
+    return rebuilding.rebuild(UpSettings.read(environ, data_dir=data_dir), environ, write=write)
+
+
+@app.command
 def keys(
     *,
     folder: Path,

@@ -195,7 +195,7 @@ async def _roll_hour(db: Database, hour_ms: int, ids: list[int]) -> None:
     for portion in portions(ids):
         async with db.connection() as connection:
             if has_results:
-                await connection.execute(_ROLL_HOUR, start, end, portion, start, list(BOUNDS_MS))
+                await compute_hour(connection, hour_ms, portion)
             await _measure_hour(connection, hour_ms, portion)
     async with db.transaction() as connection:
         await connection.execute(_MARK_DAY, moment(hour_ms // DAY_MS * DAY_MS))
@@ -204,6 +204,12 @@ async def _roll_hour(db: Database, hour_ms: int, ids: list[int]) -> None:
 
 async def _measure_hour(connection: Connection, hour_ms: int, ids: list[int]) -> None:
     start, end = moment(hour_ms), moment(hour_ms + HOUR_MS)
+async def compute_hour(connection: Connection, hour_ms: int, ids: list[int]) -> None:
+    """From the results that are kept; replaces the rows that are there."""
+    start, end = moment(hour_ms), moment(hour_ms + HOUR_MS)
+    await connection.execute(_ROLL_HOUR, start, end, ids, start, list(BOUNDS_MS))
+
+
     changes: dict[int, list[tuple[int, str]]] = {}
     for row in await connection.fetch(_CHANGES, start, end, ids):
         changes.setdefault(row["monitor_id"], []).append((ms_of(row["at"]), row["verdict"]))

@@ -56,7 +56,7 @@ async def write(connection: Connection, board: Board, batch: Batch) -> list[Reco
         )
     await _write_states(connection, board, changes)
     if changes.incidents:
-        rows = [_incident_row(incident) for incident in changes.incidents.values()]
+        rows = [incident_row(incident) for incident in changes.incidents.values()]
         await connection.execute(queries.UPSERT_INCIDENTS, *(list(column) for column in zip(*rows, strict=True)))
     await _write_regions(connection, board, changes)
     for region in batch.new_regions:
@@ -133,7 +133,7 @@ def _local_columns(board: Board, changes: Changes) -> list[list[Any]]:
     ]
 
 
-def _incident_row(incident: Incident) -> tuple[Any, ...]:
+def incident_row(incident: Incident) -> tuple[Any, ...]:
     return (
         incident.incident_id,
         incident.monitor_id,
