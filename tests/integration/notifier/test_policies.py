@@ -1,7 +1,7 @@
 """Policies over a real store and real sinks, by a clock that can be put forward."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -305,3 +305,47 @@ async def test_the_links_in_a_message_are_not_in_its_trail(
     (attempt,) = await world.attempts(row["id"])
     assert "/alert/********" in attempt["request"]
     assert link not in attempt["request"]
+
+
+async def test_a_service_that_is_gone_for_an_hour_gets_everything_afterwards(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    await http_sink.stop()
+    for number in range(6):
+        await world.open_incident(await world.add_monitor(f"m{number}"), f"m{number}")
+
+    async def tries() -> int:
+        return sum(row["attempts"] for row in await world.deliveries())
+
+    for _ in range(6):
+        before = await tries()
+        await asyncio.sleep(0.3)
+        clock.forward(600)
+        await eventually(lambda before=before: _more(tries, before), 10)  # type: ignore[misc]
+    await http_sink.start()
+    clock.forward(900)
+    rows = await world.settled(6, 30)
+    assert {row["state"] for row in rows} == {"delivered"}
+    assert len(http_sink.requests) == 6, "nothing is repeated"
+
+
+async def _more(tries: Callable[[], Awaitable[int]], before: int) -> bool:
+    return await tries() > before
+
+
+async def test_while_one_channel_hangs_the_others_are_told_at_once(
+    notifier: Notifier, world: World, http_sink: HttpServer, second_sink: HttpServer
+) -> None:
+    http_sink.response = Response(200, delay_seconds=60)
+    await world.webhook(http_sink.url, timeout=60)
+    quick = await world.webhook(second_sink.url)
+    for number in range(30):
+        await world.open_incident(await world.add_monitor(f"m{number}"), f"m{number}")
+        await asyncio.sleep(0.1)
+    await eventually(lambda: len(second_sink.requests) == 30, 30)
+    rows = [row for row in await world.deliveries(quick) if row["delivered_at"] is not None]
+    delays = sorted((row["delivered_at"] - row["created_at"]).total_seconds() for row in rows)
+    assert len(http_sink.requests) == 1
+    await http_sink.stop()
+    assert delays[int(len(delays) * 0.99) - 1] < 2

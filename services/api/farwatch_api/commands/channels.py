@@ -39,7 +39,7 @@ _UPDATE = """
 # The secrets go with it: nothing is sent through a deleted channel again.
 _DELETE = "update config.channels set deleted_at = now(), enabled = false, config = '{}' where id = $1"
 
-READ_ONLY = frozenset({"id", "created_at", "updated_at"})
+READ_ONLY = frozenset({"id", "resting_until", "created_at", "updated_at"})
 
 
 class ChannelBody(Strict):

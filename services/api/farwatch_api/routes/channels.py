@@ -24,9 +24,12 @@ router = APIRouter(prefix="/api/channels", tags=["channels"])
 
 TEST_SECONDS = 30.0
 
-_PAGE = """
-    select * from config.channels where deleted_at is null and ($1::bigint is null or id > $1) order by id limit $2
+_CHANNELS = """
+    select c.*, h.until as resting_until
+    from config.channels c left join alerting.channel_holds h on h.channel_id = c.id and h.until > now()
+    where c.deleted_at is null
 """
+_PAGE = f"{_CHANNELS} and ($1::bigint is null or c.id > $1) order by c.id limit $2"
 _DELIVERIES = """
     select d.id, d.channel_id, c.name as channel_name, c.type as channel_type, d.moment, d.state, d.attempts, d.reason,
         d.answer, d.error, d.created_at, d.delivered_at, d.next_attempt_at, d.monitor_id, d.incident_id
@@ -45,6 +48,7 @@ def describe(row: Row) -> dict[str, Any]:
         "enabled": row["enabled"],
         "config": config,
         "moments": list(row["moments"]),
+        "resting_until": views.moment(row["resting_until"]),
         "created_at": views.moment(row["created_at"]),
         "updated_at": views.moment(row["updated_at"]),
     }
@@ -52,9 +56,7 @@ def describe(row: Row) -> dict[str, Any]:
 
 async def read(deps: Deps, channel_id: int) -> dict[str, Any]:
     async with deps.read() as connection:
-        row = await connection.fetchrow(
-            "select * from config.channels where id = $1 and deleted_at is null", channel_id
-        )
+        row = await connection.fetchrow(f"{_CHANNELS} and c.id = $1", channel_id)
     if row is None:
         raise NotFound("channel")
     return describe(row)
