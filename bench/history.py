@@ -345,6 +345,9 @@ async def bench(options: argparse.Namespace, nats_url: str, postgres: PostgresPr
     async with loader(database_url) as connection:
         if not await connection.fetchval("select exists (select from config.monitors)"):
             report["filled"] = await fill(connection, options.rows, options.monitors)
+            # So that the next start on this folder has nothing to recover.
+            async with loader(postgres.superuser_url("farwatch")) as superuser:
+                await superuser.execute("checkpoint")
     report["load_average_when_asked"] = [round(each, 2) for each in os.getloadavg()]
     with service("farwatch_api", folder, **settings, **api) as (process, ports):
         processes = {"api": process.pid, "postgres": postgres.pid}

@@ -3,8 +3,14 @@
 from farwatch_incidents.rules.config import SPEC_FIELDS
 
 # First in the transaction: the row locks keep a second fold out, and either count tells that somebody else was here.
+# Heartbeats move the clock every 2 s, also while a backlog is read: where it jumps, there was nobody to see anything.
 ADVANCE = """
-    with fence as (
+    with dark as (
+        insert into health.dark_spans (starts_at, ends_at)
+        select to_timestamp(now_ms / 1000.0), to_timestamp($2::bigint / 1000.0) from health.shards
+        where shard = '0' and epoch = $1 and now_ms > 0 and $2 - now_ms > 60000
+        on conflict do nothing
+    ), fence as (
         update health.shards set now_ms = $2, push_clock_ms = $3, next_incident_id = $4
         where shard = '0' and epoch = $1 returning 1
     ), moved as (

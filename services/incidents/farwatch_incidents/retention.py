@@ -26,6 +26,7 @@ _DELETE_CHANGES = """
 """
 
 _DELETE_PROGRESS = "delete from health.rollup_progress where at < $1"
+_DELETE_DARK = "delete from health.dark_spans where ends_at < $1"
 _DELETE_PROBERS = "delete from health.probers where last_seen_at < $1"
 
 # Deleted monitors too: their history grows old like any other.
@@ -48,6 +49,7 @@ async def retain(db: Database, keep: Keep, now_ms: int, progress: Callable[[], N
     hourly, daily = moment((today - keep.hourly_days) * DAY_MS), moment((today - keep.daily_days) * DAY_MS)
     async with db.connection() as connection:
         await connection.execute(_DELETE_PROGRESS, hourly)
+        await connection.execute(_DELETE_DARK, daily)
         await connection.execute(_DELETE_PROBERS, moment(now_ms - PROBER_DAYS * DAY_MS))
         ids = [row["id"] for row in await connection.fetch(_EVERY_ID)]
     statements = (

@@ -122,6 +122,8 @@ _WINDOWS = """
     where w.starts_at < $2 and least(w.ends_at, w.cancelled_at) > $1 and m.id = any($3::bigint[])
 """
 
+_DARK = "select starts_at, ends_at from health.dark_spans where starts_at < $2 and ends_at > $1"
+
 _UPTIME_HOURS = """
     insert into health.uptime_hours
         (at, monitor_id, up_seconds, degraded_seconds, down_seconds, unknown_seconds, maintenance_seconds)
@@ -202,22 +204,23 @@ async def _roll_hour(db: Database, hour_ms: int, ids: list[int]) -> None:
         await connection.execute(_DONE, "hour", start)
 
 
-async def _measure_hour(connection: Connection, hour_ms: int, ids: list[int]) -> None:
-    start, end = moment(hour_ms), moment(hour_ms + HOUR_MS)
 async def compute_hour(connection: Connection, hour_ms: int, ids: list[int]) -> None:
     """From the results that are kept; replaces the rows that are there."""
     start, end = moment(hour_ms), moment(hour_ms + HOUR_MS)
     await connection.execute(_ROLL_HOUR, start, end, ids, start, list(BOUNDS_MS))
 
 
+async def _measure_hour(connection: Connection, hour_ms: int, ids: list[int]) -> None:
+    start, end = moment(hour_ms), moment(hour_ms + HOUR_MS)
     changes: dict[int, list[tuple[int, str]]] = {}
     for row in await connection.fetch(_CHANGES, start, end, ids):
         changes.setdefault(row["monitor_id"], []).append((ms_of(row["at"]), row["verdict"]))
     windows: dict[int, list[Span]] = {}
     for row in await connection.fetch(_WINDOWS, start, end, list(changes)):
         windows.setdefault(row["monitor_id"], []).append((ms_of(row["starts_at"]), ms_of(row["ends_at"])))
+    dark = [(ms_of(row["starts_at"]), ms_of(row["ends_at"])) for row in await connection.fetch(_DARK, start, end)]
     measured: dict[int, Uptime] = {
-        monitor_id: measure(each, windows.get(monitor_id, ()), hour_ms, hour_ms + HOUR_MS)
+        monitor_id: measure(each, windows.get(monitor_id, ()), hour_ms, hour_ms + HOUR_MS, dark)
         for monitor_id, each in changes.items()
     }
     told = {monitor_id: uptime for monitor_id, uptime in measured.items() if not uptime.is_empty()}

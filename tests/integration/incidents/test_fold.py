@@ -2,7 +2,7 @@
 
 from farwatch_incidents.fold import Fold
 from farwatch_runtime.clock import now_ms
-from tests.integration.incidents.conftest import World, down, up
+from tests.integration.incidents.conftest import World, down, folding, up
 from tests.support.waiting import eventually
 
 
@@ -73,3 +73,17 @@ async def test_last_check_has_the_shape_of_the_api(world: World, fold: Fold) -> 
         "slot": None, "region": "eu", "ok": True, "latency_ms": 45.0, "phases": None, "status_code": 200,
         "address": "192.0.2.1", "attempts": 1, "error_class": None, "error": None, "certificate": None,
     }  # fmt: skip
+
+
+async def test_time_in_which_nothing_was_heard_at_all_is_remembered(world: World) -> None:
+    """Everything was down for an hour, the bus included: what stood before was nobody's finding meanwhile."""
+    await world.region("eu")
+    before = now_ms() - 3_600_000
+    await world.db.pool.execute("update health.shards set now_ms = $1", before)
+    async with folding(world.bus, world.db):
+        await world.beat("eu")
+        [span] = await eventually(lambda: world.rows("select * from health.dark_spans"))
+        await world.beat("eu")
+    assert round(span["starts_at"].timestamp() * 1000) == before
+    assert abs(span["ends_at"].timestamp() * 1000 - now_ms()) < 30_000
+    assert await world.one("select count(*) from health.dark_spans") == 1

@@ -237,3 +237,17 @@ async def test_rollups_killed_anywhere_end_as_if_they_had_not_been(database: Dat
     await roll_up(database)
     assert (await only(database, hours.format("hours")))["up"] == 1398 + 699
     assert (await only(database, hours.format("days")))["up"] == 1398 + 699
+
+
+async def test_an_hour_in_which_nobody_looked_is_unknown(database: Database) -> None:
+    await prepare(database, 1)
+    await store(database, up(1, HOUR))
+    await database.pool.execute(
+        "insert into health.verdict_changes (monitor_id, at, verdict) values (1, $1, 'up')", moment(HOUR - HOUR_MS)
+    )
+    await database.pool.execute(
+        "insert into health.dark_spans values ($1, $2)", moment(HOUR + 600_000), moment(HOUR + 1_200_000)
+    )
+    await roll_up(database)
+    row = await only(database, "select * from health.uptime_hours where at = $1", moment(HOUR))
+    assert (row["up_seconds"], row["unknown_seconds"]) == (3000, 600)

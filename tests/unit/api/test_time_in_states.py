@@ -52,13 +52,24 @@ def test_overlapping_windows_count_once() -> None:
     assert overlap(START, at(60), [(at(-10), at(5)), (at(50), at(90)), (at(0), at(3))]) == 15 * 60
 
 
+def test_what_nobody_saw_is_unknown_whatever_was_in_force() -> None:
+    changes = [(at(-5), "up"), (at(40), "down")]
+    found = between(changes, START, at(60), [(at(25), at(35))], [(at(10), at(30)), (at(50), at(55))])
+    assert found == Seconds(up=15 * 60, down=15 * 60, unknown=25 * 60, maintenance=5 * 60)
+    assert between([(at(0), "pending")], START, at(60), (), [(at(10), at(30))]) == Seconds()
+
+
 @given(
     st.lists(st.tuples(st.integers(-100, 200), st.sampled_from(["up", "down", "unknown", "degraded", "pending"]))),
     st.lists(st.tuples(st.integers(-100, 200), st.integers(0, 100))),
+    st.lists(st.tuples(st.integers(-100, 200), st.integers(0, 100))),
 )
-def test_no_second_is_counted_twice(changes: list[tuple[int, str]], windows: list[tuple[int, int]]) -> None:
+def test_no_second_is_counted_twice(
+    changes: list[tuple[int, str]], windows: list[tuple[int, int]], dark: list[tuple[int, int]]
+) -> None:
     ordered = [(at(minute), verdict) for minute, verdict in sorted(changes, key=lambda each: each[0])]
-    found = between(ordered, START, at(100), [(at(s), at(s + n)) for s, n in windows])
+    spans = [[(at(s), at(s + n)) for s, n in each] for each in (windows, dark)]
+    found = between(ordered, START, at(100), *spans)
     total = found.judged + found.unknown + found.maintenance
     assert -0.001 <= total <= 6000.001
     assert min(found.up, found.degraded, found.down, found.unknown, found.maintenance) >= -0.001

@@ -47,15 +47,21 @@ def test_uptime_by_time() -> None:
     assert measure(changes, [], 50_000, 400_000) == Uptime(up=50, down=100, unknown=100)
     windows = [(90_000, 110_000), (105_000, 120_000)]
     assert measure(changes, windows, 50_000, 400_000) == Uptime(up=40, down=80, unknown=100, maintenance=30)
+    dark = [(95_000, 115_000), (250_000, 310_000)]
+    seen = measure(changes, windows, 50_000, 400_000, dark)
+    assert seen == Uptime(up=40, down=80, unknown=120, maintenance=10)
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 1000), st.sampled_from(["up", "down", "degraded", "unknown"])), max_size=20),
     st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=5),
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=5),
 )
-def test_no_time_is_counted_twice(changes: list[tuple[int, str]], windows: list[tuple[int, int]]) -> None:
+def test_no_time_is_counted_twice(
+    changes: list[tuple[int, str]], windows: list[tuple[int, int]], dark: list[tuple[int, int]]
+) -> None:
     ordered = sorted(dict(changes).items())
-    uptime = measure(ordered, windows, 0, 1000)
+    uptime = measure(ordered, windows, 0, 1000, dark)
     total = uptime.up + uptime.down + uptime.degraded + uptime.unknown + uptime.maintenance
     assert total == pytest.approx((1000 - ordered[0][0]) / 1000 if ordered else 0)
 

@@ -47,12 +47,19 @@ class Seconds:
 Change = tuple[datetime, str]
 
 
+Stretch = tuple[datetime, datetime]
+
+
 def between(
-    changes: Iterable[Change], start: datetime, end: datetime, maintenance: Sequence[tuple[datetime, datetime]] = ()
+    changes: Iterable[Change],
+    start: datetime,
+    end: datetime,
+    maintenance: Sequence[Stretch] = (),
+    dark: Sequence[Stretch] = (),
 ) -> Seconds:
     """Seconds in each verdict from `start` to `end`. `changes` are in order and begin with the one in force at start.
 
-    Time inside `maintenance` counts as that instead.
+    Time inside `maintenance` counts as that instead, and time inside `dark`, when nobody looked, as unknown.
     """
     totals = dict.fromkeys(("up", "degraded", "down", "unknown", "pending", "maintenance"), 0.0)
     ordered = list(changes)
@@ -61,13 +68,15 @@ def between(
         until = min(ordered[index + 1][0] if index + 1 < len(ordered) else end, end)
         if until <= begin:
             continue
-        covered = overlap(begin, until, maintenance)
+        unseen = overlap(begin, until, dark)
+        covered = overlap(begin, until, [*maintenance, *dark]) - unseen
         totals["maintenance"] += covered
-        totals[verdict] += (until - begin).total_seconds() - covered
+        totals["pending" if verdict == "pending" else "unknown"] += unseen
+        totals[verdict] += (until - begin).total_seconds() - covered - unseen
     return Seconds(totals["up"], totals["degraded"], totals["down"], totals["unknown"], totals["maintenance"])
 
 
-def overlap(start: datetime, end: datetime, windows: Sequence[tuple[datetime, datetime]]) -> float:
+def overlap(start: datetime, end: datetime, windows: Sequence[Stretch]) -> float:
     """Seconds between start and end that lie in at least one of the windows."""
     total, reached = 0.0, start
     for window_start, window_end in sorted(windows):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from farwatch_api.queries.states import Interval, windows_since
-from farwatch_api.queries.time_in_states import Change, Seconds, between
+from farwatch_api.queries.time_in_states import Change, Seconds, Stretch, between
 from farwatch_api.rows import Row
 from farwatch_store import Connection
 
@@ -51,6 +51,9 @@ _SERIES = """
         maintenance_seconds as maintenance
     from {table} where monitor_id = $1 and at >= $2 and at < $3 order by at
 """
+
+
+_DARK = "select starts_at, ends_at from health.dark_spans where ends_at > $1 order by starts_at"
 
 
 def seconds_of(row: Row) -> Seconds:
@@ -118,15 +121,21 @@ async def _since(
     earliest = min((rolled_to.get(monitor_id, start) for monitor_id in ids), default=start)
     changes = group_changes(await connection.fetch(_CHANGES, ids, earliest))
     windows = await windows_since(connection, earliest)
+    dark = await dark_since(connection, earliest)
     answer = {}
     for monitor in monitors:
         tail_start = rolled_to.get(monitor["id"], start)
         tail = between(
-            changes.get(monitor["id"], []), tail_start, now, touching(windows, monitor["id"], monitor["tags"])
+            changes.get(monitor["id"], []), tail_start, now, touching(windows, monitor["id"], monitor["tags"]), dark
         )
         row = hours.get(monitor["id"])
         answer[monitor["id"]] = ((seconds_of(row) + tail) if row else tail, tail_start)
     return answer
+
+
+async def dark_since(connection: Connection, since: datetime) -> list[Stretch]:
+    """When nobody looked at all."""
+    return [(row["starts_at"], row["ends_at"]) for row in await connection.fetch(_DARK, since)]
 
 
 def group_changes(rows: Iterable[Row]) -> dict[int, list[Change]]:
@@ -150,8 +159,9 @@ async def uptime_series(connection: Connection, monitor: Row, days: int, now: da
     running = series[-1][0] + step if series else max(start, _floor(monitor["created_at"], hourly=hourly))
     changes = group_changes(await connection.fetch(_CHANGES, [monitor["id"]], running)).get(monitor["id"], [])
     windows = touching(await windows_since(connection, running), monitor["id"], monitor["tags"])
+    dark = await dark_since(connection, running)
     while running <= now:
-        series.append((running, between(changes, running, min(running + step, now), windows)))
+        series.append((running, between(changes, running, min(running + step, now), windows, dark)))
         running += step
     return [{"at": at, "seconds": seconds, "span_seconds": span(at, step, monitor, now)} for at, seconds in series]
 
@@ -182,13 +192,15 @@ async def uptime_bars(
     earliest = min(open_from.values(), default=today)
     changes = group_changes(await connection.fetch(_CHANGES, list(rolled), earliest))
     windows = await windows_since(connection, earliest)
+    dark = await dark_since(connection, earliest)
     bars: dict[int, list[tuple[Seconds, float]]] = {}
     for monitor in monitors:
         monitor_id, known = monitor["id"], rolled[monitor["id"]]
         planned = touching(windows, monitor_id, monitor["tags"])
         for at in dates:
             if at >= open_from[monitor_id]:
-                known[at] = between(changes.get(monitor_id, []), at, min(at + timedelta(days=1), now), planned)
+                until = min(at + timedelta(days=1), now)
+                known[at] = between(changes.get(monitor_id, []), at, until, planned, dark)
         bars[monitor_id] = [(known.get(at, Seconds()), span(at, timedelta(days=1), monitor, now)) for at in dates]
     return dates, bars
 
