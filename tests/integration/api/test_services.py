@@ -98,6 +98,10 @@ async def insert_incident(deps: TestDeps, monitor_id: int) -> None:
             " values (3, 'down', 'k', 't', 7, now(), '{}')"
         )
         await connection.execute(
+            "insert into alerting.delivery_items (delivery_id, position, thread, moment)"
+            " values (1, 1, 'incident-7', 'down')"
+        )
+        await connection.execute(
             "insert into alerting.delivery_attempts (delivery_id, attempt, at, ok) values (1, 1, now(), true)"
         )
 
