@@ -86,7 +86,8 @@ def classify_transfer(fault: TransferFault) -> tuple[ErrorClass, str]:
         return ErrorClass.TLS, f"The client certificate or its key cannot be used: {fault.message[:200]}"
     if "certificate required" in fault.message.lower():  # TLS 1.3 says so after the handshake
         return ErrorClass.TLS, "The server asks for a client certificate"
-    if fault.code in _TLS_CODES or (fault.is_tls and fault.connected and not fault.secured):
+    is_refused = fault.is_tls and "certificate required" in fault.message.lower()  # TLS 1.3 says so after the handshake
+    if is_refused or fault.code in _TLS_CODES or (fault.is_tls and fault.connected and not fault.secured):
         return ErrorClass.TLS, _tls_sentence(fault)
     return _exchange_fault(fault)
 

@@ -18,6 +18,7 @@ from farwatch_prober.sink import BODY_MAX_BYTES, Memory, Sink
 __all__ = ["BODY_MAX_BYTES", "CertificateFacts", "CurlEngine", "CurlRequest", "Transfer"]
 
 SPARE_HANDLES = 512
+_BLANK_LINES = (b"\r\n", b"\n")
 OUT_OF_MEMORY = 27
 """CURLE_OUT_OF_MEMORY, also for the bound of our own: nothing that the target did."""
 USER_AGENT = "Farwatch/0.1"
@@ -241,6 +242,8 @@ def _read(slot: _Slot, request: CurlRequest, code: int, message: str, headers: l
     info, sink = slot.handle.getinfo, slot.sink
     if code == classify.WRITE_ERROR or sink.starved:
         code, message = _why_ended(sink, code, message)
+    elif code == classify.OK and not _are_whole(headers):
+        code, message = classify.PARTIAL_FILE, "headers without an end"
     return Transfer(
         code=code,
         message=message,
@@ -258,6 +261,16 @@ def _read(slot: _Slot, request: CurlRequest, code: int, message: str, headers: l
         certificate=_certificate(slot.handle) if request.is_tls else None,
         resolved_seconds=info(pycurl.NAMELOOKUP_TIME),
     )
+
+
+def _are_whole(headers: list[bytes]) -> bool:
+    """Whether the last answer's headers came to their end; libcurl takes a connection that closes for one."""
+    if not headers or headers[-1] in _BLANK_LINES:
+        return True
+    is_whole = False  # lines after the blank one are trailers
+    for line in headers:
+        is_whole = line in _BLANK_LINES or (is_whole and not line.startswith(b"HTTP/"))
+    return is_whole
 
 
 def _why_ended(sink: Sink, code: int, message: str) -> tuple[int, str]:

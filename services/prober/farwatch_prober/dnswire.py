@@ -43,12 +43,16 @@ class BadMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. `addresses` follow the chain of aliases from the name asked for; `wire` is all of it."""
+    """An answer. `addresses` follow the chain of aliases from the name asked for; `wire` is all of it.
+
+    `alias` is where a chain ends that leads to no address: "" when it goes round in circles, None without a chain.
+    """
 
     rcode: int
     truncated: bool
     addresses: tuple[str, ...]
     wire: bytes
+    alias: str | None = None
 
 
 def rcode_name(rcode: int) -> str:
@@ -90,9 +94,10 @@ def _decode(wire: bytes, name: str, record_type: int) -> Reply:
     if questions == 0 and rcode not in (NOERROR, NXDOMAIN):  # some servers refuse without repeating the question
         return Reply(rcode, truncated, (), wire)
     offset = _check_question(wire, questions, name, record_type)
-    if rcode != NOERROR or truncated or record_type not in (A, AAAA):
+    if rcode not in (NOERROR, NXDOMAIN) or truncated or record_type not in (A, AAAA):
         return Reply(rcode, truncated, (), wire)
-    return Reply(rcode, truncated, _addresses(wire, offset, answers, name.lower(), record_type), wire)
+    found, alias = _addresses(wire, offset, answers, name.lower(), record_type)
+    return Reply(rcode, truncated, found if rcode == NOERROR else (), wire, alias)
 
 
 def _check_question(wire: bytes, questions: int, name: str, record_type: int) -> int:
@@ -103,7 +108,8 @@ def _check_question(wire: bytes, questions: int, name: str, record_type: int) ->
     return end
 
 
-def _addresses(wire: bytes, offset: int, count: int, name: str, record_type: int) -> tuple[str, ...]:
+def _addresses(wire: bytes, offset: int, count: int, name: str, record_type: int) -> tuple[tuple[str, ...], str | None]:
+    """Those at the end of the chain of aliases; without any, where it ended."""
     aliases: dict[str, str] = {}
     found: dict[str, list[str]] = {}
     for _ in range(count):
@@ -118,11 +124,16 @@ def _addresses(wire: bytes, offset: int, count: int, name: str, record_type: int
         elif kind == record_type and length == (4 if kind == A else 16):
             found.setdefault(owner, []).append(str(IPv4(data) if kind == A else IPv6(data)))
         offset += length
+    end = name
     for _ in range(_MAX_CNAMES):
-        if name in found or name not in aliases:
+        if end in found or end not in aliases:
             break
-        name = aliases[name]
-    return tuple(dict.fromkeys(found.get(name, ())))
+        end = aliases[end]
+    if end in found:
+        return tuple(dict.fromkeys(found[end])), None
+    if end == name and end not in aliases:
+        return (), None
+    return (), "" if end in aliases else end
 
 
 def _read_name(wire: bytes, offset: int) -> tuple[str, int]:

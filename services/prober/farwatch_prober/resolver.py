@@ -156,18 +156,17 @@ class Resolver:
         asked = names.candidates(names.to_ascii(host), self._files.config)
         missing = f"The name {host} does not exist"
         for name in asked:
-            found, exists = await self._both_families(name, family, deadline)
+            found, why = await self._both_families(name, family, deadline)
             if found:
                 return found
-            if exists:
-                missing = f"{host} has no {_family_name(family)} address"
+            missing = f"{host} {why}" if why else missing
         raise ProbeFailure(ErrorClass.DNS, missing)
 
-    async def _both_families(self, name: str, family: Family, deadline: float) -> tuple[list[str], bool]:
-        """The addresses, and whether the name exists at all."""
+    async def _both_families(self, name: str, family: Family, deadline: float) -> tuple[list[str], str]:
+        """The addresses; without any why there are none, "" when there is no such name."""
         if family != "any":
             reply = await self.ask(name, FAMILY_TYPES[family][0], deadline)
-            return list(_usable(reply, name)), reply.rcode == dnswire.NOERROR
+            return list(_usable(reply, name)), _why_none(reply, family)
         asked = [asyncio.ensure_future(self.ask(name, kind, deadline)) for kind in FAMILY_TYPES["any"]]
         try:
             done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
@@ -265,20 +264,31 @@ def _has_address(task: "asyncio.Future[dnswire.Reply]") -> bool:
     return task.exception() is None and bool(task.result().addresses)
 
 
-def _merged(done: Sequence["asyncio.Future[dnswire.Reply]"], name: str) -> tuple[list[str], bool]:
+def _why_none(reply: dnswire.Reply, family: Family) -> str:
+    """The end of a sentence that begins with the host; "" when the name does not exist."""
+    if reply.alias is None:
+        return "" if reply.rcode == dnswire.NXDOMAIN else f"has no {_family_name(family)} address"
+    if not reply.alias:
+        return "has aliases that go round in circles"
+    lacking = "does not exist" if reply.rcode == dnswire.NXDOMAIN else f"has no {_family_name(family)} address"
+    return f"is an alias for {reply.alias[:200]}, which {lacking}"
+
+
+def _merged(done: Sequence["asyncio.Future[dnswire.Reply]"], name: str) -> tuple[list[str], str]:
     """Addresses of whichever family has some; the first failure when none has."""
     found: list[str] = []
     failure: BaseException | None = None
-    exists = False
+    why = ""
     for task in done:
         if (error := task.exception()) is not None:
             failure = failure or error
             continue
         found += _usable(task.result(), name)
-        exists = exists or task.result().rcode == dnswire.NOERROR
+        if not why or task.result().alias is not None:  # the chain of aliases tells more than its absence
+            why = _why_none(task.result(), "any")
     if not found and failure is not None:
         raise failure
-    return found, exists
+    return found, why
 
 
 def _abandon(task: "asyncio.Future[dnswire.Reply]") -> None:

@@ -6,8 +6,9 @@ import ipaddress
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,6 +113,32 @@ async def full_backlog() -> AsyncIterator[int]:
             sock.close()
 
 
+@contextmanager
+def alerting_server(context: ssl.SSLContext) -> Iterator[int]:
+    """Handshakes in a thread, since a blocking socket sends the alert of one that fails; then answers with 200."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.settimeout(5)
+            with suppress(OSError), connection, context.wrap_socket(connection, server_side=True) as secured:
+                secured.recv(4096)
+                secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
 def tls_context(ca: trustme.CA, *names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(*names).configure_cert(context)
@@ -166,6 +193,8 @@ class DnsServer(asyncio.DatagramProtocol):
     asked: list[str] = field(default_factory=list)
     answer: Callable[[str], list[str] | None] | None = None
     """Asked first with the question; None leaves it to `records`."""
+    rcodes: dict[str, dns.rcode.Rcode] = field(default_factory=dict)
+    """Given beside the records."""
     port: int = 0
     host: str = "127.0.0.1"
     _transport: asyncio.DatagramTransport | None = None
@@ -229,6 +258,8 @@ class DnsServer(asyncio.DatagramProtocol):
                 answer.answer.append(dns.rrset.from_text(owner, 300, "IN", record_type, value))
         elif not any(key.startswith(f"{name} ") for key in self.records):
             answer.set_rcode(dns.rcode.NXDOMAIN)
+        if (rcode := self.rcodes.get(f"{name} {kind}")) is not None:
+            answer.set_rcode(rcode)
         return answer.to_wire()
 
 

@@ -43,7 +43,7 @@ async def test_aliases(resolver: Resolver, name_server: DnsServer) -> None:
     name_server.records = {"www.test A": ["www.test. CNAME edge.test.", "edge.test. A 10.0.0.1"], "www.test AAAA": []}
     assert await resolver.addresses("www.test", "any", within(1)) == ["10.0.0.1"]
     name_server.records = {"www.test A": ["www.test. CNAME edge.test."], "www.test AAAA": []}
-    with pytest.raises(ProbeFailure, match=r"www\.test has no IP address"):
+    with pytest.raises(ProbeFailure, match=r"www\.test is an alias for edge\.test, which has no IP address"):
         await resolver.addresses("www.test", "any", within(1))
 
 
