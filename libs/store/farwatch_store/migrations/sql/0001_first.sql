@@ -379,12 +379,6 @@ create table health.uptime_hours (
 );
 create table health.uptime_days (like health.uptime_hours including all);
 
--- When nobody was looking at all: Farwatch, or the bus that everything goes over, was down. Uptime counts it as unknown.
-create table health.dark_spans (
-    starts_at timestamptz primary key,
-    ends_at timestamptz not null check (ends_at > starts_at)
-);
-
 -- Which hours and days are rolled up; a late result marks its hour dirty and it is recomputed whole, then its day.
 create table health.rollup_progress (
     period text not null check (period in ('hour', 'day')),
