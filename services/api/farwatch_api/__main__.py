@@ -10,7 +10,7 @@ import uvicorn
 from farwatch_api.app import create_app
 from farwatch_api.auth import setup
 from farwatch_api.auth.passwords import Passwords
-from farwatch_api.background import end_drills, sweep_regularly
+from farwatch_api.background import end_drills, move_windows_on, sweep_regularly
 from farwatch_api.deps import Deps
 from farwatch_api.hub import Hub
 from farwatch_api.push import PushGateway, push_publisher
@@ -95,6 +95,7 @@ async def serve(service: Service, deps: Deps) -> None:
     _ = service.spawn("push", PushGateway(deps.bus, deps.publisher).run(service.stop))
     _ = service.spawn("sweep", sweep_regularly(deps.db, service.stop))
     _ = service.spawn("drills", end_drills(deps, service.stop))
+    _ = service.spawn("windows", move_windows_on(deps, service.stop))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="uvicorn")
     service.ready()
     service.log.info("listening", host=deps.settings.host, port=port, url=url)

@@ -7,7 +7,7 @@ from typing import Any
 from farwatch_api.commands.specs import shown
 from farwatch_api.envelope import timestamp
 from farwatch_api.rows import Row
-from farwatch_events.monitor import MASK, MONITOR_TYPES
+from farwatch_events.monitor import MASK, MONITOR_TYPES, fields_of
 
 
 def moment(value: datetime | None) -> str | None:
@@ -39,12 +39,11 @@ def monitor(row: Row, uptime: Mapping[str, float | None], base_url: str, *, may_
 def specification(row: Row) -> dict[str, Any]:
     """The stored fields, masked, in the order of the model; one that a newer version added has its default."""
     stored = shown(row["spec"])
-    model = MONITOR_TYPES.get(row["type"])
-    if model is None:
+    if row["type"] not in MONITOR_TYPES:
         return stored
     fields = {
         name: stored[name] if name in stored else field.get_default(call_default_factory=True)
-        for name, field in model.model_fields.items()
+        for name, field in fields_of(row["type"]).items()
     }
     return {"name": row["name"], "type": row["type"], **fields}
 
@@ -78,6 +77,8 @@ def incident(row: Row, now: datetime) -> dict[str, Any]:
         "reason": row["reason"],
         "regions": list(row["regions"]),
         "suppressed": row["suppressed"],
+        "group_id": row["group_id"],
+        "group_by": row["group_by"],
     }
 
 

@@ -9,7 +9,7 @@ from farwatch_events.events import EVENT_TYPES
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 ROWS = {
     match[1]: set(re.findall(r"`([a-z_]+)`", match[2]))
-    for match in re.finditer(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]*) \| [^|]+ \|$", PAGE, re.MULTILINE)
+    for match in re.finditer(r"^\| `((?!live)[a-z]+\.[a-z_]+)` \| ([^|]*) \| [^|]+ \|$", PAGE, re.MULTILINE)
 }
 
 

@@ -24,7 +24,7 @@ _TOKENS = """
 """
 
 _WINDOWS = """
-    select * from config.maintenance
+    select * from config.maintenance where series_id is null
     order by (ends_at > now() and cancelled_at is null) desc, starts_at desc limit 200
 """
 

@@ -20,7 +20,10 @@ from farwatch_api.rows import Row
 router = APIRouter(prefix="/api/maintenance", tags=["maintenance"])
 _BODY = documented(MaintenanceBody)
 
-_PAGE = "select * from config.maintenance where $1::bigint is null or id < $1 order by id desc limit $2"
+_PAGE = """
+    select * from config.maintenance where series_id is null and ($1::bigint is null or id < $1)
+    order by id desc limit $2
+"""
 
 
 def describe(row: Row, now: datetime) -> dict[str, Any]:
@@ -31,6 +34,8 @@ def describe(row: Row, now: datetime) -> dict[str, Any]:
         "all_monitors": row["all_monitors"],
         "monitor_ids": list(row["monitor_ids"]),
         "tags": list(row["tags"]),
+        "weekly": row["weekly"],
+        "until": views.moment(row["until"]),
         "starts_at": views.moment(row["starts_at"]),
         "ends_at": views.moment(row["ends_at"]),
         "created_at": views.moment(row["created_at"]),

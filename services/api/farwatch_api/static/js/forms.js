@@ -60,6 +60,7 @@ function tidy(data, form) {
   const required = new Set([...form.querySelectorAll("[data-required]")].map((control) => control.name));
   const clean = (object, prefix = "") => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, value === "" && !required.has(prefix + name) ? null : value]).filter(([name, value]) => value !== null || !prefix));
   if ("auth" in data) data.auth = data.auth.type ? clean(data.auth, "auth.") : null;
+  if ("weekly" in data) data.weekly = data.weekly.weekdays.length ? clean(data.weekly, "weekly.") : null;
   if ("config" in data) data.config = clean(data.config, "config.");
   return clean(data);
 }
