@@ -31,9 +31,10 @@ class Seconds:
 
     def uptime_percent(self) -> float | None:
         """Share of the judged time that was not down; None when nothing was judged."""
-        if self.judged <= 0:
+        judged = self.judged
+        if judged <= 0:
             return None
-        percent = 100 * (self.up + self.degraded) / self.judged
+        percent = 100 * (self.up + self.degraded) / judged
         # Never shown as 100 with an outage in it, however short.
         return min(percent, 99.9999) if self.down > 0.5 else min(100.0, percent)
 

@@ -174,6 +174,9 @@ _MANY_DAYS = """
     from health.uptime_days where monitor_id = any($1::bigint[]) and at >= $2 and at < $3
 """
 
+_DAY = timedelta(days=1)
+_NOTHING = Seconds()
+
 
 async def uptime_bars(
     connection: Connection, monitor_ids: Sequence[int], days: int, now: datetime
@@ -201,7 +204,10 @@ async def uptime_bars(
             if at >= open_from[monitor_id]:
                 until = min(at + timedelta(days=1), now)
                 known[at] = between(changes.get(monitor_id, []), at, until, planned, dark)
-        bars[monitor_id] = [(known.get(at, Seconds()), span(at, timedelta(days=1), monitor, now)) for at in dates]
+        bars[monitor_id] = [
+            (known.get(at, _NOTHING), 86400.0 if monitor["created_at"] <= at < today else span(at, _DAY, monitor, now))
+            for at in dates
+        ]
     return dates, bars
 
 

@@ -82,7 +82,7 @@ def _columns(entries: Sequence[tuple[Seconds, float]]) -> dict[str, list[float |
     """Each figure as a list with an entry a day: a third of the size of an object a day."""
     percents = [seconds.uptime_percent() for seconds, _ in entries]
     return {
-        "uptime_percent": [None if percent is None else round(percent, 4) for percent in percents],
+        "uptime_percent": [percent if percent in (None, 100.0) else round(percent, 4) for percent in percents],
         "coverage": [round(seconds.coverage(length), 4) for seconds, length in entries],
         "down_seconds": [round(seconds.down) for seconds, _ in entries],
     }
