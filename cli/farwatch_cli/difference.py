@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from farwatch_events.monitor import MASK, MONITOR_TYPES, dump_monitor, map_secrets, mask_secrets, parse_monitor
+from farwatch_events.monitor import MASK, dump_monitor, fields_of, map_secrets, mask_secrets, parse_monitor
 
 Monitor = dict[str, Any]
 
@@ -61,18 +61,18 @@ def compare(
 
 def specification(answer: Mapping[str, Any]) -> Monitor:
     """The fields of an API answer that a person writes, with their defaults; state and results fall away."""
-    model = MONITOR_TYPES[str(answer["type"])]
-    return dump_monitor(parse_monitor({name: answer[name] for name in model.model_fields if name in answer}))
+    fields = fields_of(str(answer["type"]))
+    return dump_monitor(parse_monitor({name: answer[name] for name in fields if name in answer}))
 
 
 def without_defaults(monitor: Mapping[str, Any]) -> Monitor:
     """The shortest way to write the monitor, for `farwatch export`: name, type, address first."""
-    model = MONITOR_TYPES[str(monitor["type"])]
-    required = {name: monitor[name] for name, info in model.model_fields.items() if info.is_required()}
+    fields = fields_of(str(monitor["type"]))
+    required = {name: monitor[name] for name, info in fields.items() if info.is_required()}
     shortest = {"name": monitor["name"], "type": monitor["type"], **required}
     usual = dump_monitor(parse_monitor({**shortest, "interval_seconds": monitor["interval_seconds"]}))
     kept = {name: value for name, value in monitor.items() if name not in shortest and value != usual.get(name)}
-    if monitor["interval_seconds"] != model.model_fields["interval_seconds"].default:
+    if monitor["interval_seconds"] != fields["interval_seconds"].default:
         kept["interval_seconds"] = monitor["interval_seconds"]
     return shortest | kept
 

@@ -125,6 +125,12 @@ class MonitorDeleted(_MonitorEvent):
     name: str = ""
 
 
+class ContentAccepted(_MonitorEvent):
+    """Somebody said that what the content guard found to be new belongs to the page."""
+
+    type: ClassVar[str] = "monitor.content_accepted"
+
+
 class VoteChanged(_MonitorEvent):
     """A region's vote on a monitor became another one."""
 
@@ -575,6 +581,7 @@ EVENT_TYPES: dict[str, type[DomainEvent]] = {
         MonitorPaused,
         MonitorResumed,
         MonitorDeleted,
+        ContentAccepted,
         VoteChanged,
         VerdictChanged,
         FirstFailure,

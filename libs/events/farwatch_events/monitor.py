@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from farwatch_events.assertions import ASSERTIONS_MAX, CONNECTION, LATENCY, TLS, Assertion, Kind, fit_assertions
 from farwatch_events.requests import (
@@ -339,6 +340,11 @@ MONITOR_TYPES: dict[str, type[MonitorBase]] = {
     "push": PushMonitor,
 }
 _ADAPTER: TypeAdapter[MonitorSpec] = TypeAdapter(Annotated[MonitorSpec, Field(discriminator="type")])
+
+
+def fields_of(kind: str) -> dict[str, FieldInfo]:
+    """Every field of the type by the name that people write. Raises KeyError for a type there is not."""
+    return {field.alias or name: field for name, field in MONITOR_TYPES[kind].model_fields.items()}
 
 
 def parse_monitor(data: Mapping[str, Any]) -> MonitorSpec:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from farwatch_events.guard import Page
 from farwatch_events.model import Message
 
 
@@ -117,6 +118,8 @@ class CheckResult(Message):
     """Every assertion of the monitor, and of its shorthands (expected_status and so on) those that do not hold."""
     certificate: Certificate | None = None
     evidence: Evidence | None = None
+    page: Page | None = None
+    """For the content guard: what kind of page a good answer was."""
     request_id: str | None = None
     confirmation_of_ms: int | None = None
     """For a confirmation: the slot whose failure elsewhere is being confirmed."""

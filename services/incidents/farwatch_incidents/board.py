@@ -19,6 +19,7 @@ from farwatch_incidents.rules import regions as region_rules
 from farwatch_incidents.rules.asking import Askable
 from farwatch_incidents.rules.codec import last_check
 from farwatch_incidents.rules.config import Maintenance, MonitorConfig, maintenance_of
+from farwatch_incidents.rules.content import tell_differences
 from farwatch_incidents.rules.grouping import Bond, Groups, bonds_of
 from farwatch_incidents.rules.identity import Place
 from farwatch_incidents.rules.incident import MAINTENANCE, Incident
@@ -110,6 +111,12 @@ class Board:
         self.changes.local = {key for key in self.changes.local if key[0] != monitor_id}
         self._failing.forget(monitor_id)
 
+    def accept_content(self, monitor_id: int) -> None:
+        """Takes effect with the next result."""
+        if (state := self.states.get(monitor_id)) is not None:
+            self.states[monitor_id] = rules.accept_content(state)
+            self.changes.local.update((monitor_id, region) for region in state.local)
+
     def _end(self, monitor_id: int, how: Callable[[MonitorState, MonitorConfig, Around], Decision]) -> None:
         state, config = self.states.get(monitor_id), self.configs.get(monitor_id)
         if state is None or config is None:
@@ -167,6 +174,8 @@ class Board:
             counts.unknown += 1
             return
         before = self.state_of(result.monitor_id)
+        if result.page is not None:
+            result = tell_differences(before.local.get(region, UNSEEN).guard, result)
         decision = rules.decide_result(before, config, region, result, self._around(config), healthy=healthy)
         if decision.place is Place.DROPPED:
             counts.dropped += 1

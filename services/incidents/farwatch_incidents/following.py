@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from farwatch_events.events import (
+    ContentAccepted,
     EventMeta,
     MaintenanceCancelled,
     MaintenanceChanged,
@@ -29,7 +30,7 @@ _MONITOR_TYPES = (
 )
 _WINDOW_TYPES = (MaintenanceScheduled.type, MaintenanceChanged.type, MaintenanceCancelled.type)
 _REGION_TYPES = (RegionDeleted.type, RegionRegistered.type)
-TYPES = (*_MONITOR_TYPES, *_WINDOW_TYPES, *_REGION_TYPES)
+TYPES = (*_MONITOR_TYPES, *_WINDOW_TYPES, *_REGION_TYPES, ContentAccepted.type)
 AT_ONCE = 500
 
 
@@ -68,6 +69,8 @@ def _apply(board: Board, event: RecordedEvent) -> None:
         board.pause(monitor_id_of(event))
     elif event.type == MonitorResumed.type:
         board.resume(monitor_id_of(event))
+    elif event.type == ContentAccepted.type:
+        board.accept_content(monitor_id_of(event))
     elif event.type == MonitorDeleted.type:
         board.delete(monitor_id_of(event))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from farwatch_events.guard import Page
 from farwatch_events.results import NO_VOTE, AssertionResult, Certificate, ErrorClass, Evidence, Outcome, Phases
 
 NO_PHASES = Phases()
@@ -23,6 +24,7 @@ class ProbeOutcome:
     assertions: tuple[AssertionResult, ...] = ()
     certificate: Certificate | None = None
     evidence: Evidence | None = None
+    page: Page | None = None
 
 
 class ProbeFailure(Exception):

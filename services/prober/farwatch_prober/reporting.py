@@ -47,6 +47,7 @@ class Report:
             assertions=list(outcome.assertions),
             certificate=outcome.certificate,
             evidence=self.evidence,
+            page=outcome.page,
             request_id=due.request_id,
             confirmation_of_ms=due.confirmation_of_ms,
             lag_ms=self.lag_ms,
@@ -64,6 +65,7 @@ class Report:
             and len(self.tries) == 1
             and due.kind == "scheduled"
             and not outcome.assertions
+            and outcome.page is None
             and self.evidence is None
             and outcome.latency_ms is not None
             and due.request_id is None

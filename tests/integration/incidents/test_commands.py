@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from farwatch_bus import stream_info
 from farwatch_events import subjects
 from farwatch_events.checks import IncidentCommand, RegisterRegionRequest, Reply
-from farwatch_events.events import MaintenanceScheduled, MonitorDeleted, MonitorPaused, MonitorResumed
+from farwatch_events.events import ContentAccepted, MaintenanceScheduled, MonitorDeleted, MonitorPaused, MonitorResumed
+from farwatch_events.guard import Page
 from farwatch_events.live import LiveCheck, LiveMonitors
 from farwatch_incidents.fold import Fold
 from farwatch_runtime.clock import now_ms
@@ -188,3 +189,23 @@ async def test_browsers_are_told_after_the_commit(world: World, fold: Fold) -> N
     (live,) = LiveMonitors.from_bytes(told[0]).monitors
     assert (live.monitor_id, live.region, live.verdict, live.verdict_changed) == (monitor_id, "eu", "up", True)
     assert LiveCheck.from_bytes(told[1]).request_id == "r1"
+
+
+async def test_a_page_that_is_accepted_is_known_from_then_on(world: World, fold: Fold) -> None:
+    good, new = Page(of="a", size_bytes=900, script=("a.example",)), Page(of="a", size_bytes=900, script=("b.example",))
+    await world.region("eu")
+    monitor_id = await world.monitor()
+    await world.beat("eu")
+    first = now_ms() // 1000 * 1000 - 60_000
+    await world.say("eu", *(up(monitor_id, first + n * 1000, page=good) for n in range(3)))
+    await world.say("eu", *(up(monitor_id, first + n * 1000, page=new) for n in range(3, 5)))
+    await eventually(lambda: _verdict(world, monitor_id, "degraded"))
+    await world.log(ContentAccepted(at_ms=now_ms(), monitor_id=monitor_id), "select $1::bigint", monitor_id)
+    query = "select state->22->'script' = '[\"a.example\", \"b.example\"]'::jsonb from health.monitor_state"
+    await eventually(lambda: world.one(query))
+    await world.say("eu", up(monitor_id, first + 5000, page=new))
+    await eventually(lambda: _verdict(world, monitor_id, "up"))
+
+
+async def _verdict(world: World, monitor_id: int, verdict: str) -> bool:
+    return bool(await world.one("select verdict = $2 from health.verdicts where monitor_id = $1", monitor_id, verdict))

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from farwatch_events import checks, events, live, results
+from farwatch_events import checks, events, guard, live, results
 from farwatch_events.monitor import parse_monitor
 
 AT = 1_800_000_000_000
@@ -44,6 +44,7 @@ EVENTS: list[events.DomainEvent] = [
     events.MonitorPaused(**MONITOR, config_version=3),
     events.MonitorResumed(**MONITOR, config_version=4),
     events.MonitorDeleted(**MONITOR, name="Gateway"),
+    events.ContentAccepted(**MONITOR),
     events.VoteChanged(
         **MONITOR,
         region="eu",
@@ -177,6 +178,7 @@ RESULT = results.CheckResult(
     ],
     certificate=results.Certificate(not_after_ms=AT, days=5, subject="shop.example", issuer="Example CA"),
     evidence=EVIDENCE,
+    page=guard.Page(of="0a1b", content_type="text/html", title="Shop", size_bytes=812, script=("cdn.example",)),
     request_id="r1",
     confirmation_of_ms=SLOT,
     lag_ms=0.5,

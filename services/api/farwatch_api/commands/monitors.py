@@ -11,6 +11,7 @@ from farwatch_api.errors import NotFound
 from farwatch_api.problems import Invalid
 from farwatch_api.rows import Row
 from farwatch_events.events import (
+    ContentAccepted,
     DomainEvent,
     MonitorCreated,
     MonitorDeleted,
@@ -91,6 +92,16 @@ async def delete_monitor(deps: Deps, identity: Identity, monitor_id: int) -> Non
         row = await lock_monitor(connection, monitor_id)
         await connection.execute(_DELETE, monitor_id)
         event = MonitorDeleted(at_ms=deps.now_ms(), monitor_id=monitor_id, name=row["name"])
+        await append(connection, event.stream, [event], identity.meta, None)
+
+
+async def accept_content(deps: Deps, identity: Identity, monitor_id: int) -> None:
+    """What the content guard found to be new belongs to the page. Raises NotFound, or Invalid without a guard."""
+    async with deps.write() as connection:
+        row = await lock_monitor(connection, monitor_id)
+        if not row["spec"].get("content_guard"):
+            raise Invalid.at("content_guard", "of this monitor is off: there is nothing to accept")
+        event = ContentAccepted(at_ms=deps.now_ms(), monitor_id=monitor_id)
         await append(connection, event.stream, [event], identity.meta, None)
 
 

@@ -15,6 +15,7 @@ from farwatch_events.monitor import (
     SECRET_FIELDS,
     MonitorSpec,
     dump_monitor,
+    fields_of,
     keep_masked,
     map_secrets,
     mask_secrets,
@@ -59,8 +60,8 @@ def parse_spec(data: Mapping[str, Any], stored: Mapping[str, Any] | None = None)
         spec = parse_monitor(merged)
     except ValidationError as error:
         kind = data.get("type")
-        model = MONITOR_TYPES.get(kind) if isinstance(kind, str) else None
-        raise Invalid(explain(error.errors(), model.model_fields if model else ())) from None
+        known = fields_of(kind) if isinstance(kind, str) and kind in MONITOR_TYPES else ()
+        raise Invalid(explain(error.errors(), known)) from None
     if problems := unusable_patterns(spec) + unusable_certificates(spec):
         raise Invalid(problems)
     return spec

@@ -126,6 +126,13 @@ async def resume_monitor(request: Request, deps: Dependencies, identity: Request
     return success(await describe_one(request, deps, identity, monitor_id), message)
 
 
+@router.post("/{monitor_id}/content-guard/accept", summary="Accept the page as it is now")
+async def post_content_accepted(request: Request, deps: Dependencies, identity: Requester, monitor_id: Id) -> Response:
+    await commands.accept_content(deps, identity, monitor_id)
+    answer = await describe_one(request, deps, identity, monitor_id)
+    return success(answer, "Accepted: what was new belongs to the page from the next check on.")
+
+
 @router.post("/{monitor_id}/check", summary="Check now: one try in each region", openapi_extra={"requestBody": {}})
 async def post_check(deps: Dependencies, monitor_id: Id, region: Words = []) -> Response:  # noqa: B006
     return await check_now(deps, monitor_id, split(region))

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from farwatch_events.events import RegionVote
+from farwatch_events.guard import UNLEARNED, Guard
 from farwatch_events.results import CheckResult, ErrorClass, Evidence
 from farwatch_incidents.rules.flapping import Flapping
 from farwatch_incidents.rules.identity import Window
@@ -36,6 +37,7 @@ def dump_local(state: LocalState) -> list[Any]:
         list(state.shares),
         state.run_since_ms,
         int(state.stale),
+        state.guard.model_dump(mode="json", exclude_defaults=True),
     ]
 
 
@@ -65,6 +67,7 @@ def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
         shares=tuple(data[19]) if len(data) > 19 else (),
         run_since_ms=data[20] if len(data) > 20 else 0,
         stale=bool(data[21]) if len(data) > 21 else False,
+        guard=Guard.model_validate(data[22]) if len(data) > 22 else UNLEARNED,
     )
 
 
@@ -128,6 +131,8 @@ def last_check(result: CheckResult, region: str) -> dict[str, Any]:
         "attempts": result.attempts,
         "error_class": result.error_class,
         "error": result.error,
+        "reasons": list(result.reasons),
+        "assertions": [assertion.model_dump(mode="json") for assertion in result.assertions],
         "certificate": None
         if certificate is None
         else {

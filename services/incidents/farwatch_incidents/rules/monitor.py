@@ -19,6 +19,7 @@ from farwatch_events.events import (
     VerdictChanged,
     VoteChanged,
 )
+from farwatch_events.guard import accept
 from farwatch_events.results import CheckResult
 from farwatch_incidents.rules import incident as incidents
 from farwatch_incidents.rules.config import MonitorConfig
@@ -154,6 +155,12 @@ def stop_waiting(state: MonitorState, config: MonitorConfig, region: str, around
     return draft.done()
 
 
+def accept_content(state: MonitorState) -> MonitorState:
+    """What the content guard found to be new is right: from now on it belongs to the page, in every region."""
+    local = {region: replace(each, guard=accept(each.guard)) for region, each in state.local.items()}
+    return replace(state, local=local)
+
+
 def review(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
     """Decides anew without a result: a vote expired, a region fell silent, the configuration changed."""
     draft = _Draft(state, config, around)
@@ -208,7 +215,9 @@ def _end(
         draft.happen(incidents.resolve(state.incident, how, reason, around.now_ms))
     _change_verdict(draft, Ruling("pending", how, is_down=False), reason, (), around.now_ms)
     local = {
-        region: LocalState(scheduled=each.scheduled, confirmation=each.confirmation, manual=each.manual)
+        region: LocalState(
+            scheduled=each.scheduled, confirmation=each.confirmation, manual=each.manual, guard=each.guard
+        )
         for region, each in state.local.items()
     }
     draft.state = replace(draft.state, local=local, is_down=False, held=False, active_since_ms=around.now_ms)

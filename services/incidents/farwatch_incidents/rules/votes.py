@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from farwatch_events.events import Vote
+from farwatch_events.guard import UNLEARNED, Guard
 from farwatch_events.results import NO_VOTE, CheckResult, ErrorClass, Evidence, Kind
 from farwatch_incidents.rules.config import MonitorConfig
+from farwatch_incidents.rules.content import learn
 from farwatch_incidents.rules.identity import EMPTY, OTHER_CAPACITY, SCHEDULED_CAPACITY, Place, Window, place
 
 _RANK: dict[Kind, int] = {"scheduled": 0, "confirmation": 1, "manual": 2}
@@ -24,7 +26,8 @@ class LocalState:
     `answered` is whether there ever was a success. `asked_slot_ms` is the failure elsewhere that a confirmation was
     asked for, 0 when none is outstanding. `shares` is what others may fail with too: "address 192.0.2.1", "certificate
     CN=a". `run_since_ms` is the slot since which results came without a gap in which votes expire; `stale` is one that
-    nobody renewed. `deadline_ms` is when the next push is due, on the push clock.
+    nobody renewed. `deadline_ms` is when the next push is due, on the push clock; `guard` is what was learned of
+    the page.
     """
 
     vote: Vote = "unknown"
@@ -48,6 +51,7 @@ class LocalState:
     asked_slot_ms: int = 0
     asked_at_ms: int = 0
     deadline_ms: int = 0
+    guard: Guard = UNLEARNED
     scheduled: Window = EMPTY
     confirmation: Window = EMPTY
     manual: Window = EMPTY
@@ -118,6 +122,7 @@ def _count(before: LocalState, config: MonitorConfig, result: CheckResult, healt
         confirmed=result.kind == "confirmation",
         run_since_ms=before.run_since_ms if goes_on else result.slot_ms,
         stale=False,
+        guard=learn(before.guard, result, outcome),
         voted_ms=before.voted_ms if after.vote == before.vote and before.slot_ms else now_ms,
     )
     return Heard(Place.NEWEST, after, counted=True, moments=_moments(before, result, outcome))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from farwatch_events.assertions import HEADER_PREFIX
+from farwatch_events.guard import Page
 from farwatch_events.monitor import MASK, HttpMonitor
 from farwatch_events.requests import is_secret_header
 from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence
@@ -15,6 +16,7 @@ from farwatch_prober.httprequest import Options, first_hop, header_lines, option
 from farwatch_prober.judge import certificate_facts, judge, phase_facts, rules_of_http, status_words
 from farwatch_prober.names import parse_literal
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, failed
+from farwatch_prober.pagefacts import page_facts
 from farwatch_prober.redirects import REDIRECTS, Hop, Target, next_hop, redirect_notes
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
 
@@ -125,7 +127,8 @@ def _too_many(spec: HttpMonitor, visited: list[str]) -> str:
 
 def _judged(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer) -> ProbeOutcome:
     warnings, notes = redirect_notes(course.targets) if len(course.targets) > 1 else ((), ())
-    judgement = judge(rules_of_http(spec), _facts(spec, context, course, transfer), warnings)
+    facts = _facts(spec, context, course, transfer)
+    judgement = judge(rules_of_http(spec), facts, warnings)
     if judgement.error_class is not None:
         sentence = judgement.error or status_words(transfer.status)
         return _failed(spec, context, course, judgement.error_class, sentence, judgement.assertions)
@@ -140,7 +143,14 @@ def _judged(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer:
         assertions=_without(secrets, judgement.assertions),
         certificate=course.certificate,
         evidence=Evidence(address=context.address, notes=notes[-8:]) if notes else None,
+        page=_page(spec, course, transfer, facts) if spec.content_guard else None,
     )
+
+
+def _page(spec: HttpMonitor, course: _Course, transfer: Transfer, facts: Facts) -> Page:
+    content_type = next((value for name, value in facts.headers if name.lower() == "content-type"), None)
+    request = f"{spec.method} {spec.url}"
+    return page_facts(facts.text, content_type, course.targets[-1].host, len(transfer.body), request)
 
 
 def _facts(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer) -> Facts:
@@ -169,7 +179,7 @@ def _facts(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: 
 
 def needs_body(spec: HttpMonitor) -> bool:
     """Whether all of the body is looked at, not just enough of it for evidence."""
-    if spec.expected_text is not None or spec.forbidden_text is not None:
+    if spec.expected_text is not None or spec.forbidden_text is not None or spec.content_guard:
         return True
     return any(assertion.subject.startswith("body") for assertion in spec.assertions)
 

@@ -14,7 +14,7 @@ from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.monitors import read_monitor
 from farwatch_api.queries.settings import list_channels, region_names
 from farwatch_api.routes.pages.rendering import PageRoute, render_page
-from farwatch_events.monitor import MONITOR_TYPES
+from farwatch_events.monitor import MONITOR_TYPES, fields_of
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -22,8 +22,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 def defaults() -> dict[str, Any]:
     """Every field of every type as an untouched form shows it; a required one is empty."""
     values: dict[str, Any] = {}
-    for model in MONITOR_TYPES.values():
-        for name, field in model.model_fields.items():
+    for kind in MONITOR_TYPES:
+        for name, field in fields_of(kind).items():
             default = field.get_default(call_default_factory=True)
             values.setdefault(name, "" if default is PydanticUndefined or default is None else default)
     return {**values, "timeout_seconds": ""}
