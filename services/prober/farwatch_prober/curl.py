@@ -14,6 +14,7 @@ from farwatch_prober import classify
 from farwatch_prober.multi import Multi
 from farwatch_prober.outcome import endpoint
 from farwatch_prober.sink import BODY_MAX_BYTES, Memory, Sink
+from farwatch_prober.unfolding import OFFERED
 
 __all__ = ["BODY_MAX_BYTES", "CertificateFacts", "CurlEngine", "CurlRequest", "Transfer"]
 
@@ -222,7 +223,8 @@ _FIXED: tuple[tuple[int, int | str], ...] = (
     (pycurl.FOLLOWLOCATION, 0),
     (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
     (pycurl.USERAGENT, USER_AGENT),
-    (pycurl.ACCEPT_ENCODING, "gzip, deflate, br" if "brotli" in pycurl.version else "gzip, deflate"),
+    (pycurl.ACCEPT_ENCODING, OFFERED),
+    (pycurl.HTTP_CONTENT_DECODING, 0),
     (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
 )
 
@@ -277,6 +279,8 @@ def _why_ended(sink: Sink, code: int, message: str) -> tuple[int, str]:
     """What it means that the sink refused to take more."""
     if sink.starved and code in (classify.OK, classify.WRITE_ERROR):
         return OUT_OF_MEMORY, "no memory left for the answer"
+    if sink.is_garbled:
+        return classify.BAD_ENCODING, "broken or unknown content encoding"
     if sink.is_flooded:
         return classify.TOO_LARGE, "too large response headers"
     return (classify.OK, "") if sink.is_cut else (code, message)

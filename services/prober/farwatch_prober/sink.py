@@ -1,6 +1,9 @@
 """Where answers are kept while they arrive: each up to a limit, all of them together up to another. Pure."""
 
+import zlib
 from itertools import count
+
+from farwatch_prober.unfolding import Unfolder, unfolder_of
 
 BODY_MAX_BYTES = 1024 * 1024
 """Read after decompression, so a small answer cannot unfold into a large one."""
@@ -39,7 +42,10 @@ class Memory:
 class Sink:
     """One answer. `on_header` and `on_body` are libcurl's callbacks: None goes on, 0 ends the transfer."""
 
-    __slots__ = ("_keep", "_memory", "chunks", "headers", "headers_size", "held", "number", "size", "starved")
+    __slots__ = (
+        "_keep", "_memory", "_unfolder", "chunks", "headers", "headers_size", "held", "is_garbled", "number", "size",
+        "starved",
+    )  # fmt: skip
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -48,17 +54,19 @@ class Sink:
         self.headers: list[bytes] = []
         self.chunks: list[bytes] = []
         self.headers_size = self.size = self.held = 0
-        self.starved = False
+        self.starved = self.is_garbled = False
+        self._unfolder: Unfolder | None = None
 
     def begin(self, keep: int) -> None:
         """`keep` bytes of the body are kept, the rest is counted."""
         self.headers_size = self.size = 0
-        self._keep, self.starved = keep, False
+        self._keep, self.starved, self.is_garbled, self._unfolder = keep, False, False, None
         self._memory.open(self)
 
     def end(self) -> tuple[list[bytes], bytes]:
         """The header lines and the body; nothing of them stays here."""
         self._memory.close(self)
+        self._unfolder = None
         headers, body = self.headers, b"".join(self.chunks)
         self.headers, self.chunks = [], []
         return headers, body
@@ -74,9 +82,31 @@ class Sink:
         if self.starved or self.headers_size > HEADERS_MAX_BYTES:
             return 0
         self.headers.append(line)
+        if line[:1] in b"cCH" and not self._take_encoding(line):
+            return 0
         return self._hold(len(line))
 
+    def _take_encoding(self, line: bytes) -> bool:
+        """False for a body that cannot be read, before anything is set aside for it."""
+        if line.startswith(b"HTTP/"):  # a new answer, after an interim one
+            self._unfolder = None
+            return True
+        name, _, value = line.partition(b":")
+        if name.strip().lower() != b"content-encoding":
+            return True
+        try:
+            self._unfolder = unfolder_of(value.decode("latin-1"))
+        except ValueError:
+            self.is_garbled = True
+        return not self.is_garbled
+
     def on_body(self, chunk: bytes) -> int | None:
+        if self._unfolder is not None and not self.starved:
+            try:
+                chunk = self._unfolder.unfold(chunk, BODY_MAX_BYTES - self.size)
+            except zlib.error:
+                self.is_garbled = True
+                return 0
         room = self._keep - self.size
         self.size += len(chunk)
         if self.starved or self.size > BODY_MAX_BYTES:

@@ -113,6 +113,12 @@ async def full_backlog() -> AsyncIterator[int]:
             sock.close()
 
 
+def _handshake_and_answer(connection: socket.socket, context: ssl.SSLContext) -> None:
+    with suppress(ssl.SSLError), context.wrap_socket(connection, server_side=True) as secured:
+        secured.recv(4096)
+        secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
 @contextmanager
 def alerting_server(context: ssl.SSLContext) -> Iterator[int]:
     """Handshakes in a thread, since a blocking socket sends the alert of one that fails; then answers with 200."""
@@ -125,9 +131,11 @@ def alerting_server(context: ssl.SSLContext) -> Iterator[int]:
             except OSError:
                 return
             connection.settimeout(5)
-            with suppress(OSError), connection, context.wrap_socket(connection, server_side=True) as secured:
-                secured.recv(4096)
-                secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            with suppress(OSError), connection.dup() as below:
+                _handshake_and_answer(connection, context)
+                below.shutdown(socket.SHUT_WR)
+                while below.recv(4096):  # closing with something unread would reset the connection, alert and all
+                    pass
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
