@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from farwatch_api.auth.identity import Identity
 from farwatch_api.auth.passwords import Passwords
 from farwatch_api.errors import ApiError
+from farwatch_api.recent import Recent
 from farwatch_api.settings import ApiSettings
 from farwatch_bus import Bus, Publisher
 from farwatch_runtime.health import Health
@@ -39,6 +40,7 @@ class Deps:
     health: Health = field(default_factory=lambda: Health("api"))
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     started: float = field(default_factory=time.monotonic)
+    recent: Recent = field(default_factory=Recent)
     exposing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One page of metrics of all monitors at a time: it takes memory."""
 

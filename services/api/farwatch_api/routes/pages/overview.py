@@ -79,8 +79,8 @@ async def overview(
     async with deps.read() as connection:
         rows, total, page = await numbered_page(connection, filters, page, PAGE_SIZE)
         monitors = await describe_rows(connection, rows, deps)
-        counts = await counts_by_state(connection)
-        tags = await all_tags(connection)
+        counts = await deps.recent.get("counts", lambda: counts_by_state(connection))
+        tags = await deps.recent.get("tags", lambda: all_tags(connection))
     values: dict[str, Any] = {
         "live_since": live_since,
         "monitors": monitors,
