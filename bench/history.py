@@ -32,6 +32,8 @@ from bench.harness import usage
 from farwatch_bus import Bus, ensure_region
 from farwatch_cli.embedded.nats import NatsServer
 from farwatch_events.monitor import dump_monitor, parse_monitor
+from farwatch_incidents.rules.codec import dump_local
+from farwatch_incidents.rules.votes import LocalState
 from farwatch_runtime.clock import now_ms
 from farwatch_store import Connection, Database
 from farwatch_store.jsonb import set_codec
@@ -100,14 +102,15 @@ STATES = (
     """insert into health.regions (region, last_heartbeat_at) select name, now() from config.regions
        on conflict do nothing""",
     """insert into health.monitor_state (monitor_id, region, vote, vote_slot, state, last_check)
-       select m.id, r.name, 'up', now(), '[]', $1::jsonb from config.monitors m join config.regions r
+       select m.id, r.name, 'up', now(), ($3::jsonb) -> 'v', $1::jsonb from config.monitors m join config.regions r
        on r.name = 'r0' or m.id > $2::int""",
     """insert into health.verdicts (monitor_id, verdict, since, reason) select id, case when id % 500 = 0 then 'down'
        else 'up' end, now() - interval '3 days', 'Up: r0' from config.monitors where $1::jsonb is not null
-       and $2::int is not null""",
+       and $2::int is not null and $3::jsonb is not null""",
     """insert into health.verdict_changes (monitor_id, at, verdict) select m.id, now() - make_interval(hours => n * 20),
        case when n % 2 = 1 then 'up' else 'down' end from config.monitors m cross join generate_series(1, 21) n
-       where $1::jsonb is not null and $2::int is not null""",
+       where $1::jsonb is not null and $2::int is not null
+       and $3::jsonb is not null""",
 )
 
 
@@ -122,7 +125,7 @@ async def fill(connection: Connection, rows: int, monitors: int) -> dict[str, An
     spec = dump_monitor(parse_monitor({"type": "http", "url": "https://a.test/", "name": "x"}))
     await connection.execute(MONITORS, spec, monitors, interval, BUSY_SECONDS, BUSY)
     for statement in STATES:
-        arguments = (LAST_CHECK, monitors) if "$1" in statement else ()
+        arguments = (LAST_CHECK, monitors, {"v": dump_local(LocalState())}) if "$1" in statement else ()
         await connection.execute(statement, *arguments)
     now = datetime.now(UTC).replace(microsecond=0)
     for number in range(-RAW_DAYS, 1):
@@ -145,6 +148,7 @@ async def _fill_day(connection: Connection, day: date, now: datetime, interval: 
     start, end = max(midnight, now - timedelta(days=RAW_DAYS)), min(midnight + timedelta(days=1), now)
     table = f"check_results_{day:%Y%m%d}"
     async with connection.transaction():
+        await connection.execute("set local role farwatch_incidents")  # whose it is in production, to be dropped again
         await connection.execute(f"create table health.{table} (like health.check_results including defaults)")
         await connection.execute(RESULTS.format(table=table), start, end, float(interval), monitors)
         await connection.execute(BUSY_RESULTS.format(table=table), start, end, float(BUSY_SECONDS), monitors, BUSY)

@@ -80,12 +80,15 @@ async def get_uptime_bars(
 
 def _columns(entries: Sequence[tuple[Seconds, float]]) -> dict[str, list[float | None]]:
     """Each figure as a list with an entry a day: a third of the size of an object a day."""
-    percents = [seconds.uptime_percent() for seconds, _ in entries]
-    return {
-        "uptime_percent": [percent if percent in (None, 100.0) else round(percent, 4) for percent in percents],
-        "coverage": [round(seconds.coverage(length), 4) for seconds, length in entries],
-        "down_seconds": [round(seconds.down) for seconds, _ in entries],
-    }
+    percents: list[float | None] = []
+    coverages: list[float | None] = []
+    downs: list[float | None] = []
+    for seconds, length in entries:
+        percent = seconds.uptime_percent()
+        percents.append(percent if percent is None or percent == 100.0 else round(percent, 4))
+        coverages.append(round(seconds.coverage(length), 4))
+        downs.append(round(seconds.down) if seconds.down else 0)
+    return {"uptime_percent": percents, "coverage": coverages, "down_seconds": downs}
 
 
 @router.get("/{monitor_id}/checks", summary="Results, newest first: single ones while kept, else hours")
