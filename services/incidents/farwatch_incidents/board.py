@@ -20,10 +20,10 @@ from farwatch_incidents.rules.asking import Askable
 from farwatch_incidents.rules.codec import last_check
 from farwatch_incidents.rules.config import Maintenance, MonitorConfig, maintenance_of
 from farwatch_incidents.rules.content import tell_differences
+from farwatch_incidents.rules.draft import Around, Decision, MonitorState
 from farwatch_incidents.rules.grouping import Bond, Groups, bonds_of
 from farwatch_incidents.rules.identity import Place
 from farwatch_incidents.rules.incident import MAINTENANCE, Incident
-from farwatch_incidents.rules.monitor import Around, Decision, MonitorState
 from farwatch_incidents.rules.quorum import expires_at
 from farwatch_incidents.rules.regions import RegionState
 from farwatch_incidents.rules.votes import UNSEEN, LocalState

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from farwatch_incidents.rules import regions as region_rules
 from farwatch_incidents.rules.config import MonitorConfig
-from farwatch_incidents.rules.monitor import MonitorState
+from farwatch_incidents.rules.draft import MonitorState
 from farwatch_incidents.rules.regions import RegionState, Step
 from farwatch_incidents.rules.suspicion import CLEAR_SAMPLE, WINDOW_MS, count_disputes, decide_suspicion
 from farwatch_incidents.rules.votes import LocalState

@@ -11,8 +11,8 @@ from farwatch_incidents.changes import Line
 from farwatch_incidents.rules import incident as incidents
 from farwatch_incidents.rules import monitor as rules
 from farwatch_incidents.rules.config import MonitorConfig
+from farwatch_incidents.rules.draft import Around, Decision, MonitorState
 from farwatch_incidents.rules.incident import Incident
-from farwatch_incidents.rules.monitor import Around, Decision, MonitorState
 
 ACKNOWLEDGE, RESOLVE, NOTE = "acknowledge", "resolve", "note"
 

@@ -6,9 +6,9 @@ from typing import Any
 from farwatch_events.events import RegionVote
 from farwatch_events.guard import UNLEARNED, Guard
 from farwatch_events.results import CheckResult, ErrorClass, Evidence
+from farwatch_incidents.rules.draft import MonitorState
 from farwatch_incidents.rules.flapping import Flapping
 from farwatch_incidents.rules.identity import Window
-from farwatch_incidents.rules.monitor import MonitorState
 from farwatch_incidents.rules.votes import LocalState
 
 

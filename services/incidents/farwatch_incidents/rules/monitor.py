@@ -1,15 +1,10 @@
 """One monitor: (state, what happened, now) -> (state', events, timeline). Every path ends in `_conclude`."""
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal
 
 from farwatch_events.events import (
     Cause,
-    ConfirmationRequested,
-    DomainEvent,
-    FirstFailure,
-    FirstSuccess,
     FlappingEnded,
     FlappingStarted,
     LeadUp,
@@ -22,107 +17,22 @@ from farwatch_events.events import (
 from farwatch_events.guard import accept
 from farwatch_events.results import CheckResult
 from farwatch_incidents.rules import incident as incidents
+from farwatch_incidents.rules.asking import ask_others
 from farwatch_incidents.rules.config import MonitorConfig
+from farwatch_incidents.rules.draft import Around, Decision, Draft, MonitorState
 from farwatch_incidents.rules.flapping import (
     POSSIBLE_CHANGES,
-    STEADY,
     Flapping,
     note_change,
     percent_changed,
     reconsider,
 )
 from farwatch_incidents.rules.identity import Place
-from farwatch_incidents.rules.incident import Entry, Finding, Incident
+from farwatch_incidents.rules.incident import Entry, Finding
+from farwatch_incidents.rules.moments import note_moments
 from farwatch_incidents.rules.quorum import Ballot, Ruling, as_votes, collect_ballots, decide_verdict
 from farwatch_incidents.rules.reasons import explain, explain_vote
-from farwatch_incidents.rules.regions import RegionState
-from farwatch_incidents.rules.votes import UNSEEN, Heard, LocalState, expect_no_more, hear
-
-CONFIRMATION_PATIENCE_MS = 15_000
-"""After this and the longest check an unanswered confirmation no longer holds the next one back."""
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorState:
-    """`active_since_ms` is when checking began (created, resumed). `held` is set by a manual resolve: no new incident
-    until the monitor was up once. `is_down` is remembered through times in which nobody could vote."""
-
-    monitor_id: int
-    verdict: Verdict = "pending"
-    since_ms: int = 0
-    reason: str = ""
-    rule: str = ""
-    votes: tuple[RegionVote, ...] = ()
-    is_down: bool = False
-    held: bool = False
-    incident: Incident | None = None
-    flapping: Flapping = STEADY
-    active_since_ms: int = 0
-    local: Mapping[str, LocalState] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What stands around one decision. `regions` are those the monitor is checked from, `askable` those that have
-    room for a confirmation, `suppressed` is why nobody would be told (maintenance), None if people would."""
-
-    now_ms: int
-    world: Mapping[str, RegionState]
-    regions: tuple[str, ...]
-    askable: Container[str] = ()
-    next_incident_id: int = 1
-    suppressed: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """`place` tells what became of the result; `incident` is the one that changed, resolved ones included."""
-
-    state: MonitorState
-    events: tuple[DomainEvent, ...] = ()
-    entries: tuple[Entry, ...] = ()
-    incident: Incident | None = None
-    place: Place = Place.NEWEST
-    asked: tuple[str, ...] = ()
-
-
-class _Draft:
-    """Collects what one decision brings about. Lives for one call."""
-
-    def __init__(self, state: MonitorState, config: MonitorConfig, around: Around) -> None:
-        self.state = state
-        self.config = config
-        self.around = around
-        self.events: list[DomainEvent] = []
-        self.entries: list[Entry] = []
-        self.incident: Incident | None = None
-        self.asked: list[str] = []
-        self.flapped_before = state.flapping.flag
-        """The outage that makes it flap is told; those after it are not."""
-
-    def happen(self, life: incidents.Life) -> None:
-        incident, event, entry = life
-        self.incident = incident
-        self.state = replace(self.state, incident=None if incident.state == "resolved" else incident)
-        self.events.append(event)
-        self.entries.append(entry)
-
-    def done(self, place: Place = Place.NEWEST) -> Decision:
-        incident = self.incident
-        if self.entries and (incident := incident or self.state.incident) is not None:
-            incident, self.entries = _in_order(incident, self.entries)
-            if incident.state != "resolved":
-                self.state = replace(self.state, incident=incident)
-        return Decision(self.state, tuple(self.events), tuple(self.entries), incident, place, tuple(self.asked))
-
-
-def _in_order(incident: Incident, entries: list[Entry]) -> tuple[Incident, list[Entry]]:
-    """Time in a timeline never runs backwards, whatever the clocks did."""
-    last_ms, placed = incident.last_ms, []
-    for entry in entries:
-        last_ms = max(last_ms, entry.at_ms)
-        placed.append(entry if entry.at_ms == last_ms else replace(entry, at_ms=last_ms))
-    return replace(incident, entries=incident.entries + len(placed), last_ms=last_ms), placed
+from farwatch_incidents.rules.votes import UNSEEN, LocalState, expect_no_more, hear
 
 
 def decide_result(
@@ -136,10 +46,10 @@ def decide_result(
     state = replace(state, local={**state.local, region: heard.state})
     if not heard.counted or region not in around.regions:
         return Decision(state, place=heard.place)
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     _note_vote(draft, region, before, heard.state, result)
     _conclude(draft, result)
-    _note_moments(draft, region, heard, result)
+    note_moments(draft, region, heard, result)
     if state.flapping.flag:
         _end_flapping(draft, result.slot_ms)
     return draft.done(heard.place)
@@ -149,7 +59,7 @@ def stop_waiting(state: MonitorState, config: MonitorConfig, region: str, around
     """No result came for too long although the region's probers live: its vote becomes unknown, with the reason."""
     before = state.local[region]
     after = expect_no_more(before, around.now_ms)
-    draft = _Draft(replace(state, local={**state.local, region: after}), config, around)
+    draft = Draft(replace(state, local={**state.local, region: after}), config, around)
     _note_vote(draft, region, before, after, None)
     _conclude(draft, None)
     return draft.done()
@@ -163,21 +73,21 @@ def accept_content(state: MonitorState) -> MonitorState:
 
 def review(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
     """Decides anew without a result: a vote expired, a region fell silent, the configuration changed."""
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     if config.enabled:
         _conclude(draft, None)
     return draft.done()
 
 
 def acknowledge(state: MonitorState, config: MonitorConfig, around: Around, actor: str) -> Decision:
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     if state.incident and (life := incidents.acknowledge(state.incident, actor, around.now_ms)):
         draft.happen(life)
     return draft.done()
 
 
 def note(state: MonitorState, config: MonitorConfig, around: Around, actor: str, text: str) -> Decision:
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     if state.incident:
         draft.happen(incidents.note(state.incident, actor, text, around.now_ms))
     return draft.done()
@@ -185,7 +95,7 @@ def note(state: MonitorState, config: MonitorConfig, around: Around, actor: str,
 
 def resolve_by_hand(state: MonitorState, config: MonitorConfig, around: Around, actor: str, text: str = "") -> Decision:
     """Closes the incident and holds: no new one until the monitor was up once."""
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     if state.incident:
         reason = f"Resolved by hand: {text}" if text else "Resolved by hand"
         draft.happen(incidents.resolve(state.incident, "manual", reason, around.now_ms, actor))
@@ -210,7 +120,7 @@ def _end(
     state: MonitorState, config: MonitorConfig, around: Around, how: Literal["paused", "deleted"], reason: str
 ) -> Decision:
     """Closes an incident without a recovery, and forgets the votes but not which results were seen."""
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     if state.incident:
         draft.happen(incidents.resolve(state.incident, how, reason, around.now_ms))
     _change_verdict(draft, Ruling("pending", how, is_down=False), reason, (), around.now_ms)
@@ -226,7 +136,7 @@ def _end(
 
 def unsuppress(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
     """Maintenance is over and the incident still open: people are told now."""
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     if state.incident and state.incident.suppressed and _suppressed(state, around) is None:
         draft.happen(incidents.unsuppress(state.incident, around.now_ms))
     return draft.done()
@@ -235,7 +145,7 @@ def unsuppress(state: MonitorState, config: MonitorConfig, around: Around) -> De
 def join_group(
     state: MonitorState, config: MonitorConfig, around: Around, group_id: int, by: str, key: str, reason: str
 ) -> Decision:
-    draft = _Draft(state, config, around)
+    draft = Draft(state, config, around)
     if state.incident:
         draft.happen(incidents.join_group(state.incident, group_id, by, key, reason, around.now_ms))
     return draft.done()
@@ -245,7 +155,7 @@ def _suppressed(state: MonitorState, around: Around) -> str | None:
     return around.suppressed or (incidents.FLAPPING if state.flapping.flag else None)
 
 
-def _note_vote(draft: _Draft, region: str, before: LocalState, after: LocalState, result: CheckResult | None) -> None:
+def _note_vote(draft: Draft, region: str, before: LocalState, after: LocalState, result: CheckResult | None) -> None:
     if before.vote == after.vote and before.slot_ms:
         return
     sentence = explain_vote(region, after)
@@ -266,33 +176,7 @@ def _note_vote(draft: _Draft, region: str, before: LocalState, after: LocalState
         draft.entries.append(incidents.vote_entry(event))
 
 
-def _note_moments(draft: _Draft, region: str, heard: Heard, result: CheckResult) -> None:
-    """First failure and first success, told apart from those that come with down or with the end of an incident."""
-    for moment in heard.moments:
-        if moment == "first_failure":
-            failed = next((each for each in result.tries if each.error_class is not None), None)
-            event: DomainEvent = FirstFailure(
-                at_ms=draft.around.now_ms,
-                monitor_id=draft.state.monitor_id,
-                region=region,
-                slot_ms=result.slot_ms,
-                error_class=failed.error_class if failed else result.error_class,
-                error=failed.error if failed else result.error,
-                confirmed=any(isinstance(e, VerdictChanged) and e.after == "down" for e in draft.events),
-            )
-        else:
-            event = FirstSuccess(
-                at_ms=draft.around.now_ms,
-                monitor_id=draft.state.monitor_id,
-                region=region,
-                slot_ms=result.slot_ms,
-                latency_ms=result.latency_ms,
-                recovered=draft.incident is not None and draft.incident.how_resolved == "recovered",
-            )
-        draft.events.append(event)
-
-
-def _conclude(draft: _Draft, result: CheckResult | None) -> None:
+def _conclude(draft: Draft, result: CheckResult | None) -> None:
     """The votes decide, the verdict follows, and the incident follows the verdict."""
     state, around = draft.state, draft.around
     ballots = collect_ballots(draft.config, around.regions, state.local, around.world, state.active_since_ms)
@@ -301,10 +185,10 @@ def _conclude(draft: _Draft, result: CheckResult | None) -> None:
         slot_ms = result.slot_ms if result else max((b.local.slot_ms for b in ballots if b.local), default=0)
         _change_verdict(draft, ruling, explain(ruling, ballots, state.verdict), as_votes(ballots), slot_ms)
     _follow_with_incident(draft, ballots)
-    _ask_others(draft, ruling, ballots)
+    ask_others(draft, ruling, ballots)
 
 
-def _change_verdict(draft: _Draft, ruling: Ruling, reason: str, votes: tuple[RegionVote, ...], slot_ms: int) -> None:
+def _change_verdict(draft: Draft, ruling: Ruling, reason: str, votes: tuple[RegionVote, ...], slot_ms: int) -> None:
     before, now_ms = draft.state, draft.around.now_ms
     draft.state = replace(before, is_down=ruling.is_down)
     if ruling.verdict == before.verdict:
@@ -344,7 +228,7 @@ def _change_verdict(draft: _Draft, ruling: Ruling, reason: str, votes: tuple[Reg
         )
 
 
-def _end_flapping(draft: _Draft, slot_ms: int) -> None:
+def _end_flapping(draft: Draft, slot_ms: int) -> None:
     state, interval_ms = draft.state, draft.config.interval_ms
     flapping = reconsider(state.flapping, slot_ms, interval_ms)
     draft.state = replace(state, flapping=flapping)
@@ -368,7 +252,7 @@ def _flap(before: MonitorState, verdict: Verdict, slot_ms: int, interval_ms: int
     return note_change(before.flapping, slot_ms, interval_ms)
 
 
-def _follow_with_incident(draft: _Draft, ballots: tuple[Ballot, ...]) -> None:
+def _follow_with_incident(draft: Draft, ballots: tuple[Ballot, ...]) -> None:
     state, now_ms = draft.state, draft.around.now_ms
     if state.verdict == "up" and state.incident:
         draft.happen(incidents.resolve(state.incident, "recovered", state.reason, now_ms))
@@ -379,7 +263,7 @@ def _follow_with_incident(draft: _Draft, ballots: tuple[Ballot, ...]) -> None:
             draft.happen(incidents.raise_severity(state.incident, _finding(state, "down", ballots), now_ms))
 
 
-def _open(draft: _Draft, severity: Severity, ballots: tuple[Ballot, ...]) -> None:
+def _open(draft: Draft, severity: Severity, ballots: tuple[Ballot, ...]) -> None:
     around, state = draft.around, draft.state
     found = replace(_finding(state, severity, ballots), lead_up=_lead_up(ballots))
     draft.entries.extend(incidents.lead_up_entry(vote) for vote in found.lead_up)
@@ -417,42 +301,4 @@ def _finding(state: MonitorState, severity: Severity, ballots: tuple[Ballot, ...
         regions=tuple(ballot.region for ballot in bad),
         votes=as_votes(ballots),
         evidence=evidence,
-    )
-
-
-def _ask_others(draft: _Draft, ruling: Ruling, ballots: tuple[Ballot, ...]) -> None:
-    """Short of a quorum, each region that voted up is asked for one try at once; again while its tries fail."""
-    if ruling.verdict in ("down", "unknown"):
-        return
-    failed = [b for b in ballots if b.says == "down" and b.local and b.local.down_slots <= 1]
-    if not failed:
-        return
-    failed_slot_ms = max(b.local.slot_ms for b in failed if b.local)
-    for ballot in ballots:
-        local = ballot.local
-        if ballot.says not in ("up", "degraded") or local is None or ballot.region not in draft.around.askable:
-            continue
-        if _needs_asking(local, failed_slot_ms, draft.config, draft.around.now_ms):
-            _ask(draft, ballot.region, local, failed_slot_ms, failed)
-
-
-def _needs_asking(local: LocalState, failed_slot_ms: int, config: MonitorConfig, now_ms: int) -> bool:
-    if local.asked_slot_ms:
-        return now_ms - local.asked_at_ms > config.max_check_ms + CONFIRMATION_PATIENCE_MS
-    looked_since = local.slot_ms > failed_slot_ms or (local.confirmed and local.slot_ms == failed_slot_ms)
-    return local.is_failing or not looked_since
-
-
-def _ask(draft: _Draft, region: str, local: LocalState, failed_slot_ms: int, failed: list[Ballot]) -> None:
-    asked = replace(local, asked_slot_ms=failed_slot_ms, asked_at_ms=draft.around.now_ms)
-    draft.state = replace(draft.state, local={**draft.state.local, region: asked})
-    draft.asked.append(region)
-    draft.events.append(
-        ConfirmationRequested(
-            at_ms=draft.around.now_ms,
-            monitor_id=draft.state.monitor_id,
-            region=region,
-            failed_slot_ms=failed_slot_ms,
-            reason=f"{region} voted up, but {'; '.join(explain_vote(b.region, b.local) for b in failed if b.local)}",
-        )
     )
