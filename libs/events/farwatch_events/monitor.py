@@ -352,6 +352,16 @@ def parse_monitor(data: Mapping[str, Any]) -> MonitorSpec:
     return _ADAPTER.validate_python(dict(data))
 
 
+def read_stored_monitor(data: Mapping[str, Any]) -> MonitorSpec:
+    """A specification that was valid when stored, perhaps by a newer version: fields unknown here are passed over.
+
+    Without this a service that is upgraded last would refuse the whole monitor. Raises pydantic.ValidationError.
+    """
+    kind = str(data.get("type"))
+    known = fields_of(kind) if kind in MONITOR_TYPES else data
+    return parse_monitor({name: value for name, value in data.items() if name in known})
+
+
 def parse_monitor_json(data: str | bytes) -> MonitorSpec:
     """As parse_monitor, from JSON text."""
     return _ADAPTER.validate_json(data)

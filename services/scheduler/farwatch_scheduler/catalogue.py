@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from farwatch_events.monitor import parse_monitor
+from farwatch_events.monitor import read_stored_monitor
 from farwatch_events.subjects import PUSH_REGION
 from farwatch_scheduler.chunks import Fragment, make_fragment
 from farwatch_scheduler.ring import Rings
@@ -51,7 +51,7 @@ def decide_scheduled(row: Row) -> Monitor | Unscheduled:
     if not row.enabled:
         return Unscheduled("the monitor is paused")
     try:
-        spec = parse_monitor(row.spec)
+        spec = read_stored_monitor(row.spec)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         return Unscheduled(f"its specification is not valid: {first['loc']}: {first['msg']}", wrong=True)

@@ -17,6 +17,7 @@ from farwatch_events.monitor import (
     map_secrets,
     mask_secrets,
     parse_monitor,
+    read_stored_monitor,
 )
 
 
@@ -86,6 +87,15 @@ def test_a_timeout_of_ten_seconds_survives_the_way_to_the_prober() -> None:
         region="eu", epoch=1, tick_ms=0, checks=[DueCheck(monitor_id=1, config_version=1, slot_ms=0, spec=spec)]
     )
     assert DueChunk.from_bytes(chunk.to_bytes()) == chunk
+
+
+def test_a_stored_monitor_of_a_newer_version_is_read_without_the_fields_of_tomorrow() -> None:
+    stored = {**dump_monitor(parse_monitor(http())), "quantum_entangled": True}
+    assert read_stored_monitor(stored) == parse_monitor(http())
+    with pytest.raises(ValidationError):
+        parse_monitor(stored)
+    with pytest.raises(ValidationError):
+        read_stored_monitor({"type": "teleport", "name": "x"})
 
 
 def test_status_ranges() -> None:
