@@ -1,11 +1,19 @@
 """Commands over the bus, and what the log tells of monitors and maintenance."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from farwatch_bus import stream_info
 from farwatch_events import subjects
 from farwatch_events.checks import IncidentCommand, RegisterRegionRequest, Reply
-from farwatch_events.events import ContentAccepted, MaintenanceScheduled, MonitorDeleted, MonitorPaused, MonitorResumed
+from farwatch_events.events import (
+    ContentAccepted,
+    MaintenanceCancelled,
+    MaintenanceScheduled,
+    MonitorDeleted,
+    MonitorPaused,
+    MonitorResumed,
+)
 from farwatch_events.guard import Page
 from farwatch_events.live import LiveCheck, LiveMonitors
 from farwatch_incidents.fold import Fold
@@ -209,3 +217,24 @@ async def test_a_page_that_is_accepted_is_known_from_then_on(world: World, fold:
 
 async def _verdict(world: World, monitor_id: int, verdict: str) -> bool:
     return bool(await world.one("select verdict = $2 from health.verdicts where monitor_id = $1", monitor_id, verdict))
+
+
+async def test_a_weekly_window_counts_whoever_moves_its_row_on(world: World, fold: Fold) -> None:
+    await world.region("eu")
+    monitor_id = await world.monitor()
+    now = datetime.now(UTC)
+    weekly = {
+        "weekdays": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "duration_minutes": 60, "time_zone": "UTC",
+        "starts": f"{now - timedelta(minutes=10):%H:%M}",
+    }  # fmt: skip
+    series = """insert into config.maintenance (name, all_monitors, weekly, starts_at, ends_at)
+        values ('nightly', true, $1, now() - interval '3 days', now() - interval '71 hours')"""
+    await world.log(MaintenanceScheduled(at_ms=now_ms(), maintenance_id=1, name="nightly"), series, weekly)
+    await asyncio.sleep(1.5)
+    await world.say("eu", down(monitor_id, now_ms()))
+    await eventually(lambda: world.one("select 1 from health.incidents where suppressed = 'maintenance'"))
+    await world.log(
+        MaintenanceCancelled(at_ms=now_ms(), maintenance_id=1),
+        "update config.maintenance set cancelled_at = now() where weekly is not null",
+    )
+    await eventually(lambda: world.one("select 1 from log.events where type = 'incident.unsuppressed'"))
