@@ -1,10 +1,10 @@
 """The api over real servers: `client` goes through the whole application, the gate included."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -112,7 +112,8 @@ async def browser(app: FastAPI, user_id: int) -> AsyncIterator[Browser]:
         yield Browser(http, answer.json()["data"]["csrf_token"], user_id)
 
 
-Data = Callable[[httpx.Response, int], Any]
+class Data(Protocol):
+    def __call__(self, response: httpx.Response, status: int = 200) -> Any: ...
 
 
 @pytest.fixture
