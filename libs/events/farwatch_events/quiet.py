@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from farwatch_events.policies import DAYS, QuietHours, find_zone
 
-_MINUTE_MS = 60_000
+_SECOND_MS = 1_000
+"""Zones of long ago stand off by seconds too, so ends do not fall on whole minutes of UTC."""
 _DAYS_AHEAD = 9
 
 
@@ -21,7 +22,7 @@ def quiet_until_ms(windows: Sequence[QuietHours], time_zone: str, at_ms: int) ->
     last_quiet_ms = at_ms
     for candidate_ms in _ends(windows, zone, at_ms):
         if not _is_quiet(windows, zone, candidate_ms):
-            return _first_loud_minute(windows, zone, last_quiet_ms, candidate_ms)
+            return _first_loud_second(windows, zone, last_quiet_ms, candidate_ms)
         last_quiet_ms = candidate_ms
     return None
 
@@ -63,10 +64,10 @@ def _ends(windows: Sequence[QuietHours], zone: ZoneInfo, at_ms: int) -> list[int
     return sorted(each for each in found if each > at_ms)
 
 
-def _first_loud_minute(windows: Sequence[QuietHours], zone: ZoneInfo, quiet_ms: int, loud_ms: int) -> int:
+def _first_loud_second(windows: Sequence[QuietHours], zone: ZoneInfo, quiet_ms: int, loud_ms: int) -> int:
     """An end that the clocks skip becomes an instant after the skip: the loud time began at the skip itself."""
-    low, high = quiet_ms // _MINUTE_MS, loud_ms // _MINUTE_MS
+    low, high = quiet_ms // _SECOND_MS, loud_ms // _SECOND_MS
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _is_quiet(windows, zone, middle * _MINUTE_MS) else (low, middle)
-    return high * _MINUTE_MS
+        low, high = (middle, high) if _is_quiet(windows, zone, middle * _SECOND_MS) else (low, middle)
+    return high * _SECOND_MS
