@@ -43,13 +43,19 @@ class Authorities:
             self._made = None
 
 
-def _merge(system: Path | None, extra: Path) -> Path:
+def require_authorities(path: Path) -> bytes:
+    """The file's content. Raises AuthoritiesError when it holds no certificates."""
     try:
-        added = extra.read_bytes()
-        ssl.create_default_context().load_verify_locations(cadata=added.decode("ascii", "ignore"))
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise AuthoritiesError(f"FARWATCH_CA_FILE names {extra}, which cannot be used: {why}") from None
+        content = path.read_bytes()
+        ssl.create_default_context().load_verify_locations(cadata=content.decode("ascii", "ignore"))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise AuthoritiesError(f"FARWATCH_CA_FILE names {path}, which cannot be used: {why}") from None
+    return content
+
+
+def _merge(system: Path | None, extra: Path) -> Path:
+    added = require_authorities(extra)
     descriptor, name = tempfile.mkstemp(prefix="farwatch-ca-", suffix=".pem")
     with os.fdopen(descriptor, "wb") as file:
         file.write((system.read_bytes() if system else b"") + b"\n" + added)

@@ -6,8 +6,10 @@ from typing import Annotated
 from pydantic import Field, IPvAnyAddress, field_validator
 
 from farwatch_events.subjects import DEFAULT_REGION, PUSH_REGION, REGION_PATTERN
+from farwatch_prober.authorities import require_authorities
 from farwatch_prober.names import parse_servers, split_host_port
 from farwatch_prober.policy import parse_denied, parse_networks
+from farwatch_runtime.secrets import SecretBox, SecretError
 from farwatch_runtime.settings import ServiceSettings
 
 CANARIES_OFF = "off"
@@ -42,6 +44,23 @@ class ProberSettings(ServiceSettings):
     def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         parse_networks(texts)
         return texts
+
+    @field_validator("ca_file")
+    @classmethod
+    def _holds_authorities(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            require_authorities(path)
+        return path
+
+    @field_validator("secret_key_file")
+    @classmethod
+    def _holds_keys(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                SecretBox.from_file(path)
+            except SecretError as error:
+                raise ValueError(str(error)) from None
+        return path
 
     @field_validator("resolvers")
     @classmethod

@@ -1,6 +1,9 @@
 """The whole prober over a real NATS: chunks in, results, heartbeats and acknowledgements out."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -244,7 +247,17 @@ async def test_the_lane_that_must_not_wait_has_places_of_its_own(
         assert len(await stream.until(31, 20)) == 31
 
 
-async def test_a_bad_authorities_file_is_one_clear_line(nats_server: NatsProcess, tmp_path: Path) -> None:
-    settings = ProberSettings(nats_url=nats_server.url, ca_file=tmp_path / "none.pem")
-    with pytest.raises(ValueError, match=r"FARWATCH_CA_FILE names .*none\.pem, which cannot be used"):
-        await serve(Service("prober"), settings)
+@pytest.mark.parametrize("variable", ["FARWATCH_CA_FILE", "FARWATCH_SECRET_KEY_FILE"])
+@pytest.mark.parametrize("content", [None, "", "not what it should be"])
+def test_a_bad_file_is_one_clear_line(tmp_path: Path, variable: str, content: str | None) -> None:
+    path = tmp_path / "bad.pem"
+    if content is not None:
+        path.write_text(content)
+    environ = os.environ | {variable: str(path), "FARWATCH_NATS_URL": "nats://127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "farwatch_prober"], env=environ, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert variable in done.stderr
+    assert "bad.pem" in done.stderr
