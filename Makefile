@@ -31,11 +31,14 @@ setup: $(VENV)/.stamp-packages $(VENDOR)/.stamp ## Make the virtual environment 
 up: setup ## Set up if needed, start everything, print the address (ARGS="--port 3001")
 	@exec $(BIN)/farwatch up $(ARGS)
 
-test: setup $(VENV)/.stamp-dev node_modules/.stamp ## Run all tests but those in containers (ARGS="-k scheduler")
-	$(BIN)/python -m pytest -m "not containers and not faults" -n 3 --dist loadfile $(ARGS)
+test: test-servers test-browser ## Run all tests but those in containers and the long faults (ARGS="-q")
 
-faults: setup $(VENV)/.stamp-dev ## Kill and overload things for some minutes (ARGS="-k storm")
-	$(BIN)/python -m pytest -m faults $(ARGS)
+test-servers: setup $(VENV)/.stamp-dev ## Unit, contract and integration tests, three files at a time: most wait for servers
+	$(BIN)/python -m pytest -m "not containers and not faults and not e2e" -n 3 --dist loadfile $(ARGS)
+
+# A process of its own: the driver of the browser keeps an event loop running, beside which no other test can run one.
+test-browser: setup $(VENV)/.stamp-dev node_modules/.stamp ## Tests in a real browser
+	$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
 
 test-fast: setup $(VENV)/.stamp-dev ## Run the unit tests only
 	$(BIN)/python -m pytest tests/unit $(ARGS)
