@@ -78,7 +78,11 @@ class NatsProcess(_Process):
             processes.stop(self.process, signal.SIGTERM, 5)
 
     def pause(self) -> None:
+        """Stopped when this returns: the signal alone lets threads on other cores finish what they are at."""
         os.kill(self.pid, signal.SIGSTOP)
+        threads = [thread / "stat" for thread in Path(f"/proc/{self.pid}/task").iterdir()]
+        while any(thread.read_text().rsplit(")", 1)[1].split()[0] != "T" for thread in threads):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
