@@ -73,14 +73,15 @@ async def test_the_log_says_what_the_tables_say_and_mends_them(world: World, dat
     await pool.execute("update health.incidents set reason = 'nothing happened' where id = 2")
     await pool.execute("delete from health.incidents where id = 3")
     await pool.execute("update health.verdicts set verdict = 'up' where monitor_id = 1")
-    await pool.execute("delete from health.verdict_changes where monitor_id = 1 and verdict = 'up'")
+    # how often it was up along the way depends on whose results were folded first
+    gone = await pool.execute("delete from health.verdict_changes where monitor_id = 1 and verdict = 'up'")
     await pool.execute(
         "update health.rollup_hours set down = down + 1 where monitor_id = 1 and at = $1", moment(hour_ms)
     )
     spoiled = await rebuild(world.db, write=False)
     what = [each.what.split(" since")[0] for each in spoiled.differences]
     assert what[:4] == ["incident 2", "incident 3", "timeline of incident 7", "verdict of monitor 1"]
-    assert what.count("verdict of monitor 1") == 3
+    assert what.count("verdict of monitor 1") == 1 + int(gone.removeprefix("DELETE ")) > 1
     assert {each for each in what if each.startswith("hour")} == {
         f"hour {moment(hour_ms):%Y-%m-%d %H:%M} of monitor 1 in {region}" for region in ("eu", "us")
     }
