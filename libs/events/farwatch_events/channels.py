@@ -26,8 +26,11 @@ from farwatch_events.monitor import BODY_MAX_BYTES, MASK, Port, Strict, Trimmed
 from farwatch_events.placeholders import content_type, require_body
 from farwatch_events.requests import ENCRYPTED_PREFIX, is_secret_header, require_headers, require_web_address
 
-Moment = Literal["down", "up", "degraded", "first_failure", "first_success", "reminder", "region"]
-"""When a channel is used. `region` is about a place of ours that went silent or suspect, and its return."""
+Moment = Literal[
+    "down", "up", "degraded", "first_failure", "first_success", "acknowledged", "reminder", "region", "system"
+]  # fmt: skip
+"""When a channel is used. `region` is about a place of ours that went silent or suspect, and its return; `system` about
+Farwatch itself, which channels with exactly the default moments are told too."""
 
 MOMENTS: dict[Moment, str] = {
     "down": "A monitor is down",
@@ -35,8 +38,10 @@ MOMENTS: dict[Moment, str] = {
     "degraded": "A monitor is slow, limited or seen as failing from some places only",
     "first_failure": "A check failed after a success, before it is confirmed",
     "first_success": "A check succeeded again before anything was confirmed",
+    "acknowledged": "Somebody acknowledged an incident that the channel was told of",
     "reminder": "An incident is still open",
     "region": "A region stopped answering or is not to be trusted",
+    "system": "Farwatch itself has trouble, and its end; told to channels with the default moments too",
 }
 DEFAULT_MOMENTS: tuple[Moment, ...] = ("down", "up")
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from farwatch_events.channels import Moment
+from farwatch_events.channels import DEFAULT_MOMENTS, Moment
 from farwatch_events.policies import Policy, Target
 
 
@@ -13,6 +13,7 @@ class ChannelFacts:
     name: str
     enabled: bool
     moments: frozenset[str]
+    type: str = ""
 
 
 Chosen = list[tuple[ChannelFacts, str]]
@@ -31,6 +32,11 @@ def target_channels(channels: Sequence[ChannelFacts], named: Collection[int], ta
     if target is None or not target.channels:
         return select_channels(channels, named)
     return [(channel, "the policy names this channel") for channel in channels if channel.id in target.channels]
+
+
+def takes_system_news(channel: ChannelFacts) -> bool:
+    """Who left the choice of moments to us is told too when Farwatch itself is in trouble."""
+    return channel.enabled and ("system" in channel.moments or channel.moments == frozenset(DEFAULT_MOMENTS))
 
 
 def refusal(channel: ChannelFacts, moment: Moment, policy: Policy | None = None) -> str | None:

@@ -7,6 +7,7 @@ from farwatch_events.matching import NumberedPolicy, NumberedSilence
 from farwatch_notifier import gather
 from farwatch_notifier.facts import ChannelFacts, DeliveryState, Facts, IncidentFacts, Intent, ParentDown, Prior
 from farwatch_notifier.facts import MonitorFacts as Monitor
+from farwatch_notifier.policy.deciding import thread_of
 from farwatch_store import Connection
 
 
@@ -63,7 +64,7 @@ class Batch:
         )
 
     def facts_of(self, event: DomainEvent) -> Facts:
-        monitor_id, thread = getattr(event, "monitor_id", 0), event.stream
+        monitor_id, thread = getattr(event, "monitor_id", 0), thread_of(event)
         speaks_for = self._open_incident(event) if isinstance(event, FirstFailure | FirstSuccess) else None
         return self._facts(monitor_id, thread, speaks_for or self.troubles.get(thread), event.at_ms)
 

@@ -153,7 +153,7 @@ class Links:
         self._public_url = public_url
 
     def put_in(self, alert: Alert, due: Due) -> Alert:
-        if alert.tone == "good" or alert.members:
+        if alert.tone == "good" or alert.kind == "acknowledged" or alert.members:
             return alert
         link = make_link(self._box, self._public_url, AlertLink(due.thread, due.channel_id, due.dedup_key))
         return alert if link is None else alert.model_copy(update={"acknowledge_link": link, "silence_link": link})

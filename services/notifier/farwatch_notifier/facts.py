@@ -24,9 +24,14 @@ __all__ = [
     "Prior",
     "Pursuit",
     "Routed",
+    "Told",
 ]
 
 DeliveryState = Literal["pending", "delivered", "failed", "suppressed"]
+
+Told = Moment | Literal["flapping", "steady"]
+"""What a message tells: a moment that channels choose, or that a monitor goes to and fro, which nobody chooses: whoever
+takes `down` must know why it grows quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ class Intent:
     """
 
     channel_id: int
-    moment: Moment
+    moment: Told
     dedup_key: str
     thread: str
     positions: tuple[int, ...]

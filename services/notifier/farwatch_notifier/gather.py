@@ -17,7 +17,7 @@ from farwatch_store import Connection
 
 log = structlog.get_logger("farwatch_notifier")
 
-_CHANNELS = "select id, name, enabled, moments from config.channels where deleted_at is null order by id"
+_CHANNELS = "select id, name, type, enabled, moments from config.channels where deleted_at is null order by id"
 
 # Single fields of the specification: the whole may be 96 KiB.
 _MONITORS = """
@@ -108,7 +108,9 @@ class Window:
 
 async def load_channels(connection: Connection) -> tuple[ChannelFacts, ...]:
     rows = await connection.fetch(_CHANNELS)
-    return tuple(ChannelFacts(row["id"], row["name"], row["enabled"], frozenset(row["moments"])) for row in rows)
+    return tuple(
+        ChannelFacts(row["id"], row["name"], row["enabled"], frozenset(row["moments"]), row["type"]) for row in rows
+    )
 
 
 async def load_monitors(connection: Connection, monitor_ids: Sequence[int]) -> dict[int, MonitorFacts]:

@@ -12,6 +12,7 @@ from farwatch_notifier.batch import Batch
 from farwatch_notifier.facts import Facts, GroupItem, Intent, Routed
 from farwatch_notifier.message import Alert, build_alert
 from farwatch_notifier.metrics import Metrics
+from farwatch_notifier.policy.deciding import thread_of
 from farwatch_notifier.policy.fallback import find_fallback, route_failed
 from farwatch_notifier.routing import ROUTED_TYPES, route
 from farwatch_notifier.writing import Ledger, Planned
@@ -35,7 +36,7 @@ class Intake:
         if not routed:
             return
         now_ms = self._now()
-        threads = {event.stream for _, event in routed}
+        threads = {thread_of(event) for _, event in routed}
         monitor_ids = {event.monitor_id for _, event in routed if hasattr(event, "monitor_id")}
         first_ms = min(event.at_ms for _, event in routed)
         batch = await Batch.load(connection, threads, monitor_ids, first_ms, now_ms)

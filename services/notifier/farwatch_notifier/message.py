@@ -1,7 +1,7 @@
 """The message of an alert, before a channel gives it its looks. Pure.
 
 Texts are filled from a fixed set of placeholders: monitor, region, severity, since, duration, regions, cause, group,
-count and members.
+count, members, by and problem.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,16 @@ from typing import Any, Literal
 from pydantic import Field
 
 from farwatch_events.events import (
+    PROBLEMS,
     DomainEvent,
+    DrillAcknowledged,
     DrillEnded,
     DrillStarted,
     FirstFailure,
     FirstSuccess,
+    FlappingEnded,
+    FlappingStarted,
+    IncidentAcknowledged,
     IncidentOpened,
     IncidentResolved,
     IncidentSeverityRaised,
@@ -24,11 +29,14 @@ from farwatch_events.events import (
     RegionReturned,
     RegionSilenced,
     RegionSuspected,
+    SystemRecovered,
+    SystemTroubled,
 )
 from farwatch_events.model import Message
 from farwatch_events.results import Evidence
 from farwatch_notifier.facts import Facts, IncidentFacts
-from farwatch_notifier.text import fill, join_words, lines, one_line, say_duration, say_time
+from farwatch_notifier.policy.deciding import thread_of
+from farwatch_notifier.text import fill, join_words, lines, one_line, say_actor, say_duration, say_time
 
 Kind = Literal[
     "down",
@@ -45,6 +53,11 @@ Kind = Literal[
     "region_returned",
     "region_suspect",
     "region_cleared",
+    "acknowledged",
+    "flapping",
+    "steady",
+    "system_troubled",
+    "system_recovered",
     "test",
 ]
 Tone = Literal["bad", "warning", "good", "note"]
@@ -72,6 +85,15 @@ TEXTS: dict[Kind, tuple[Tone, str, str]] = {
     "region_returned": ("good", "Region {region} is back", "Region {region} answers again after {duration}."),
     "region_suspect": ("warning", "Region {region} is suspect", "Region {region} has no vote for now: {cause}"),
     "region_cleared": ("good", "Region {region} is trusted again", "Region {region} votes again: {cause}"),
+    "acknowledged": ("warning", "{monitor}: acknowledged", "{by} is on it. {monitor} is {severity} since {since}."),
+    "flapping": (
+        "warning",
+        "{monitor} is flapping",
+        "{monitor} goes up and down too often to be told each time: quiet from here on until it is steady. {cause}",
+    ),
+    "steady": ("good", "{monitor} is steady again", "{monitor} is told as usual again. {cause}"),
+    "system_troubled": ("bad", "Farwatch has trouble: {problem}", "{problem}. {cause}."),
+    "system_recovered": ("good", "Farwatch is well again: {problem}", "That is over after {duration}. {cause}."),
     "test": ("note", "Test message from Farwatch", "This channel works: alerts will arrive here and look like this."),
 }
 COLOURS: dict[Tone, int] = {"bad": 0xD92D20, "warning": 0xF79009, "good": 0x17A34A, "note": 0x2970FF}
@@ -150,9 +172,9 @@ def build_alert(recorded: RecordedEvent, facts: Facts, public_url: str) -> Alert
     kind, details = _describe(event, facts)
     if kind is None:
         return None
-    base = {"at_ms": event.at_ms, "thread": event.stream, **_monitor_fields(event, facts), **details}
+    base = {"at_ms": event.at_ms, "thread": thread_of(event), **_monitor_fields(event, facts), **details}
     base["link"] = _link(public_url, base.get("incident_id"), base.get("monitor_id"))
-    return _compose(kind, base)
+    return _compose(kind, base, say_actor(getattr(event, "actor", None) or ""), _name_problem(event))
 
 
 def sample_alert(channel_name: str, at_ms: int, public_url: str) -> Alert:
@@ -172,14 +194,14 @@ def sample_alert(channel_name: str, at_ms: int, public_url: str) -> Alert:
     return _compose("test", sample)
 
 
-def _compose(kind: Kind, fields: dict[str, Any]) -> Alert:
+def _compose(kind: Kind, fields: dict[str, Any], by: str = "", problem: str = "") -> Alert:
     tone, title, sentence = TEXTS[kind]
-    values = _placeholders(fields)
+    values = _placeholders(fields, by, problem)
     marked = (DRILL if fields.get("drill") else "") + fill(title, values)
     return Alert(kind=kind, tone=tone, title=marked, sentence=fill(sentence, values), **fields)
 
 
-def _placeholders(fields: dict[str, Any]) -> dict[str, str]:
+def _placeholders(fields: dict[str, Any], by: str, problem: str) -> dict[str, str]:
     since_ms, seconds = fields.get("since_ms"), fields.get("duration_seconds")
     return {
         "monitor": fields.get("monitor_name") or "A monitor",
@@ -191,6 +213,8 @@ def _placeholders(fields: dict[str, Any]) -> dict[str, str]:
         "cause": fields.get("error") or fields.get("reason") or "no cause was recorded",
         "group": fields.get("group") or "",
         "count": str(fields.get("count") or 0),
+        "by": by,
+        "problem": problem,
         "members": _name_members(fields.get("members") or [], fields.get("count") or 0),
     }
 
@@ -284,6 +308,16 @@ def _describe(event: DomainEvent, facts: Facts) -> tuple[Kind | None, dict[str, 
             return kind, {"regions": [event.region], **_cause(getattr(event, "error_class", None), error)}
         case RegionSilenced() | RegionReturned() | RegionSuspected() | RegionCleared():
             return _describe_region(event)
+        case IncidentAcknowledged() | DrillAcknowledged():
+            return _describe_acknowledged(event, facts.incident)
+        case FlappingStarted() | FlappingEnded():
+            return ("flapping" if isinstance(event, FlappingStarted) else "steady"), _because(event.reason)
+        case SystemTroubled():
+            return "system_troubled", {"since_ms": event.at_ms, **_because(event.reason)}
+        case SystemRecovered():
+            since_ms = event.at_ms - event.seconds * 1000
+            fields = {"since_ms": since_ms, "duration_seconds": event.seconds}
+            return "system_recovered", {**fields, **_because(event.reason)}
     return None, {}
 
 
@@ -306,13 +340,37 @@ def _describe_problem(
 
 def _describe_drill(event: DrillStarted | DrillEnded) -> tuple[Kind, dict[str, Any]]:
     if isinstance(event, DrillStarted):
-        reason = f"A fire drill started by {one_line(event.actor, 100)}: nothing is down. Acknowledge it as if it were."
+        reason = f"A fire drill, started by {say_actor(event.actor)}: nothing is down. Acknowledge it as if it were."
         return event.severity, {"since_ms": event.at_ms, "severity": event.severity, "reason": reason}
     return "up", {
         "since_ms": event.at_ms - event.duration_seconds * 1000,
         "duration_seconds": event.duration_seconds,
         "reason": one_line(f"The drill is over: {event.reason}", 500),
     }
+
+
+def _because(reason: str) -> dict[str, Any]:
+    return {"reason": one_line(reason, 500)}
+
+
+def _name_problem(event: DomainEvent) -> str:
+    """In words, and whose where there are several."""
+    if not isinstance(event, SystemTroubled | SystemRecovered):
+        return ""
+    words = PROBLEMS.get(event.problem, event.problem)
+    return one_line(f"{words} ({event.subject})" if event.subject else words, 200)
+
+
+def _describe_acknowledged(
+    event: IncidentAcknowledged | DrillAcknowledged, incident: IncidentFacts | None
+) -> tuple[Kind | None, dict[str, Any]]:
+    """None for an incident that is not known any more."""
+    if incident is None:
+        return None, {}
+    fields: dict[str, Any] = {"since_ms": incident.opened_ms, "severity": incident.severity, "drill": incident.drill}
+    fields |= {"monitor_name": one_line(incident.monitor_name, 200), "regions": list(incident.regions)}
+    note = getattr(event, "note", None)
+    return "acknowledged", fields | ({"reason": one_line(note, 500)} if note else {})
 
 
 def _describe_end(event: IncidentResolved, incident: IncidentFacts | None) -> tuple[Kind, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Who is told of an event, who is not, and why. Pure: the same event, facts and time give the same."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from farwatch_events.channels import Moment
 from farwatch_events.events import (
@@ -11,6 +11,8 @@ from farwatch_events.events import (
     DrillStarted,
     FirstFailure,
     FirstSuccess,
+    FlappingEnded,
+    FlappingStarted,
     IncidentAcknowledged,
     IncidentOpened,
     IncidentResolved,
@@ -22,41 +24,31 @@ from farwatch_events.events import (
     RegionSilenced,
     RegionSuspected,
     Severity,
+    SystemRecovered,
+    SystemTroubled,
 )
-from farwatch_events.matching import DEFAULT_POLICY_ID, NumberedPolicy, Subject, find_silence, select_policies
+from farwatch_events.matching import DEFAULT_POLICY_ID, NumberedPolicy, Subject, select_policies
 from farwatch_events.quiet import is_quiet
-from farwatch_notifier.facts import ChannelFacts, Facts, GroupRef, Intent, Origin, Prior, Routed
+from farwatch_notifier.facts import ChannelFacts, Facts, Origin, Prior, Routed
 from farwatch_notifier.policy.choosing import (
     PROBLEM_MOMENTS,
     REACHED,
-    dedup_key,
     first_channels,
     monitor_gone,
     refusal,
     target_channels,
     told_since_recovery,
 )
+from farwatch_notifier.policy.deciding import Decision, make_intents, once
 from farwatch_notifier.policy.grouping import recovery_group
+from farwatch_notifier.policy.news import route_acknowledged, route_flapping, route_region, route_steady, route_system
 from farwatch_notifier.policy.pursuit import begin, silence_hold
-from farwatch_notifier.text import say_time
 
 STALE_AFTER_MS = 24 * 3_600_000
 """An event that waited longer than a delivery may be retried is history, not an alert."""
 
 _STALE = "the event was over 24 hours old when it was read"
 _CLOSED_WITHOUT_RECOVERY = {"paused": "the monitor was paused", "deleted": "the monitor was deleted"}
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """For one channel: tell it, or not (`hold`), and the sentence that says why."""
-
-    channel: ChannelFacts
-    moment: Moment
-    reason: str
-    hold: bool = False
-    policy_id: int | None = None
-    group: GroupRef | None = None
 
 
 def route(recorded: RecordedEvent, facts: Facts, now_ms: int) -> Routed:
@@ -128,7 +120,7 @@ def _problem(
     hold = hold or monitor_gone(facts)
     if hold is not None:
         decisions = [each for numbered in chosen for each in _nobody(numbered, severity, facts, hold)]
-        return Routed(_intents(recorded, event, _once(decisions)), ends=event.stream)
+        return Routed(make_intents(recorded, event, once(decisions)), ends=event.stream)
     origin = Origin(
         event.stream,
         recorded.id,
@@ -145,24 +137,19 @@ def _nobody(numbered: NumberedPolicy, moment: Moment, facts: Facts, hold: str) -
         yield Decision(channel, moment, refusal(channel, moment, numbered) or hold, hold=True, policy_id=numbered.id)
 
 
-def _once(decisions: list[Decision]) -> list[Decision]:
-    """One for each channel: several policies may mean the same."""
-    return list({each.channel.id: each for each in reversed(decisions)}.values())[::-1]
-
-
 def route_resolved(recorded: RecordedEvent, event: DomainEvent, facts: Facts, _now_ms: int) -> Routed:
     """Owed to every channel that was told of the incident, whatever policies and silences say by now."""
     assert isinstance(event, IncidentResolved)
     closed = _CLOSED_WITHOUT_RECOVERY.get(event.how)
     what = f"incident {event.incident_id} ended ({event.how})"
     decisions = list(_recoveries(what, closed, event.suppressed, facts))
-    return Routed(_intents(recorded, event, decisions), ends=event.stream)
+    return Routed(make_intents(recorded, event, decisions), ends=event.stream)
 
 
 def route_drill_ended(recorded: RecordedEvent, event: DomainEvent, facts: Facts, _now_ms: int) -> Routed:
     assert isinstance(event, DrillEnded)
     what = f"fire drill {event.drill_id} ended: {event.reason}"
-    return Routed(_intents(recorded, event, list(_recoveries(what, None, None, facts))), ends=event.stream)
+    return Routed(make_intents(recorded, event, list(_recoveries(what, None, None, facts))), ends=event.stream)
 
 
 def _recoveries(what: str, closed: str | None, suppressed: str | None, facts: Facts) -> Iterator[Decision]:
@@ -199,10 +186,6 @@ def _untold(channel: ChannelFacts, numbered: NumberedPolicy | None, suppressed: 
     return False, "the channel was not told of the incident"
 
 
-def route_acknowledged(_recorded: RecordedEvent, event: DomainEvent, _facts: Facts, _now_ms: int) -> Routed:
-    return Routed(acknowledges=event.stream)
-
-
 def route_first_failure(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
     assert isinstance(event, FirstFailure)
     decisions = []
@@ -211,7 +194,7 @@ def route_first_failure(recorded: RecordedEvent, event: DomainEvent, facts: Fact
         no = "the same result is told as down" if merged else _quiet(event, facts, numbered, event.confirmed, now_ms)
         said = no or f"a first failure; {why}"
         decisions.append(Decision(channel, "first_failure", said, hold=no is not None, policy_id=numbered.id))
-    return Routed(_intents(recorded, event, _once(decisions)))
+    return Routed(make_intents(recorded, event, once(decisions)))
 
 
 def route_first_success(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
@@ -223,7 +206,7 @@ def route_first_success(recorded: RecordedEvent, event: DomainEvent, facts: Fact
         no = repeated if merged else _quiet(event, facts, numbered, event.recovered, now_ms)
         said = no or f"a first success; {why}"
         decisions.append(Decision(channel, "first_success", said, hold=no is not None, policy_id=numbered.id))
-    return Routed(_intents(recorded, event, _once(decisions)))
+    return Routed(make_intents(recorded, event, once(decisions)))
 
 
 def _quiet(
@@ -245,18 +228,6 @@ def _quiet(
     return None
 
 
-def route_region(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
-    region = getattr(event, "region", "")
-    silence = find_silence(facts.silences, facts.subject(None, (region,)), now_ms)
-    no = None if silence is None else f"silence {silence.id} until {say_time(silence.ends_ms)}: {silence.reason}"
-    decisions = [
-        Decision(channel, "region", no or "the channel takes news of regions", hold=no is not None)
-        for channel in facts.channels
-        if channel.enabled and "region" in channel.moments
-    ]
-    return Routed(_intents(recorded, event, decisions))
-
-
 def _takers(
     moment: Moment, facts: Facts, regions: tuple[str, ...]
 ) -> Iterator[tuple[ChannelFacts, str, NumberedPolicy]]:
@@ -268,26 +239,6 @@ def _takers(
             if refusal(channel, moment, numbered) is None:
                 named = "" if numbered.id == DEFAULT_POLICY_ID else f"; {numbered.title}"
                 yield channel, why + named, numbered
-
-
-def _intents(recorded: RecordedEvent, event: DomainEvent, decisions: list[Decision]) -> tuple[Intent, ...]:
-    return tuple(_intent(recorded, event, each) for each in decisions)
-
-
-def _intent(recorded: RecordedEvent, event: DomainEvent, decision: Decision) -> Intent:
-    return Intent(
-        channel_id=decision.channel.id,
-        moment=decision.moment,
-        dedup_key=dedup_key(recorded.id, decision.channel.id, decision.moment),
-        thread=event.stream,
-        positions=(recorded.position,),
-        reason=decision.reason,
-        suppressed=decision.hold,
-        monitor_id=getattr(event, "monitor_id", None),
-        incident_id=getattr(event, "incident_id", None),
-        policy_id=decision.policy_id,
-        group=decision.group,
-    )
 
 
 Rule = Callable[[RecordedEvent, DomainEvent, Facts, int], Routed]
@@ -307,6 +258,10 @@ RULES: dict[type[DomainEvent], Rule] = {
     RegionReturned: route_region,
     RegionSuspected: route_region,
     RegionCleared: route_region,
+    SystemTroubled: route_system,
+    SystemRecovered: route_system,
+    FlappingStarted: route_flapping,
+    FlappingEnded: route_steady,
 }
 
 ROUTED_TYPES: frozenset[str] = frozenset(event.type for event in RULES)

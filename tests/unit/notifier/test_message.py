@@ -144,7 +144,7 @@ def test_a_monitor_that_is_gone_keeps_the_name_of_the_event() -> None:
 
 def test_events_that_nobody_is_told_of_have_no_message() -> None:
     event = IncidentAcknowledged(at_ms=NOW_MS, incident_id=3, monitor_id=1, actor="user:1")
-    assert build_alert(recorded(event), facts(channel(1)), PUBLIC) is None
+    assert build_alert(recorded(event), facts(channel(1), incident=None), PUBLIC) is None
     assert build_alert(recorded(UNSUPPRESSED), facts(channel(1), incident=None), PUBLIC) is None
 
 

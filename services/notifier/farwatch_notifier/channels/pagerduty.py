@@ -27,6 +27,8 @@ ACTIONS: dict[str, Action] = {
     "group_up": "resolve",
     "region_returned": "resolve",
     "region_cleared": "resolve",
+    "steady": "resolve",
+    "system_recovered": "resolve",
     "acknowledged": "acknowledge",
 }
 CHANGES = frozenset({"first_failure", "first_success", "group_behind"})

@@ -30,6 +30,11 @@ TYPES: dict[Kind, str] = {
     "region_returned": "region.returned",
     "region_suspect": "region.suspect",
     "region_cleared": "region.cleared",
+    "acknowledged": "incident.acknowledged",
+    "flapping": "monitor.flapping",
+    "steady": "monitor.steady",
+    "system_troubled": "system.troubled",
+    "system_recovered": "system.recovered",
     "test": "test",
 }
 
