@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from farwatch_events.assertions import ASSERTIONS_MAX, CONNECTION, LATENCY, TLS, Assertion, Kind, fit_assertions
+from farwatch_events.cron import CRON_MAX_CHARS, require_cron, require_zone, usual_interval_seconds
 from farwatch_events.requests import (
     is_secret_header,
     require_certificates,
@@ -324,10 +325,40 @@ class TlsMonitor(MonitorBase):
 
 
 class PushMonitor(MonitorBase):
-    """Something that calls us: down when no push came for interval + grace."""
+    """Something that calls us: down when no push came for interval + grace, or by a moment of `cron` + grace."""
+
+    subjects: ClassVar[Mapping[str, Kind]] = {
+        "latency": "number",
+        "exit_code": "number",
+        "body": "text",
+        "body.json.<path>": "any",
+    }
 
     type: Literal["push"]
     grace_seconds: int = Field(default=30, ge=0, le=86400)
+    cron: str | None = Field(default=None, max_length=CRON_MAX_CHARS)
+    """When the job runs, in five fields; `interval_seconds` follows from it then, whatever is written there."""
+    time_zone: str = Field(default="UTC", max_length=64)
+    run_limit_seconds: int | None = Field(default=None, ge=1, le=7 * 86400)
+    """From the start of a run to its end. None: runs are not waited for, the next push is due as ever."""
+
+    _check_zone = field_validator("time_zone")(require_zone)
+
+    @field_validator("cron")
+    @classmethod
+    def _one_spelling(cls, cron: str | None) -> str | None:
+        return None if cron is None else require_cron(cron)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _interval_of_cron(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("cron"), str):
+            return data
+        try:
+            interval = usual_interval_seconds(require_cron(data["cron"]))
+        except ValueError:
+            return data  # the field says what is wrong
+        return {**data, "interval_seconds": interval, "timeout_seconds": None}
 
 
 MonitorSpec = HttpMonitor | PingMonitor | PortMonitor | DnsMonitor | TlsMonitor | PushMonitor

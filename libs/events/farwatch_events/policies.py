@@ -6,14 +6,13 @@ are the validation of the REST API and what the notifier reads; a `pydantic.Vali
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from farwatch_events.channels import Moment
+from farwatch_events.cron import find_zone
 from farwatch_events.events import Severity
 from farwatch_events.monitor import MONITOR_TYPES, Name, Region, Strict, Tag, Trimmed
 
@@ -184,14 +183,3 @@ def parse_policy(data: Mapping[str, Any]) -> Policy:
 def dump_policy(policy: Policy) -> dict[str, Any]:
     """Every field as JSON-ready values."""
     return policy.model_dump(mode="json")
-
-
-@lru_cache(maxsize=256)
-def find_zone(name: str) -> ZoneInfo | None:
-    """None for what is no IANA zone. Odd names raise more than one kind of error in zoneinfo."""
-    if not name or len(name) > 64:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        return None

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from farwatch_events.policies import DAYS, QuietHours, find_zone
+from farwatch_events.cron import find_zone
+from farwatch_events.policies import DAYS, QuietHours
 
 _SECOND_MS = 1_000
 """Zones of long ago stand off by seconds too, so ends do not fall on whole minutes of UTC."""

@@ -90,6 +90,19 @@ class AssertionResult(Message):
     severity: Literal["down", "degraded"] = "down"
 
 
+PUSH_MESSAGE_MAX_CHARS = 1000
+
+
+class PushCall(Message):
+    """What the job of a push monitor said. A `start` is a run that begins: no vote and no history, only the moment from
+    which its end is measured. `run_id` tells runs apart; `message` is kept as far as PUSH_MESSAGE_MAX_CHARS."""
+
+    signal: Literal["start", "finish"] = "finish"
+    run_id: str | None = Field(default=None, max_length=64)
+    message: str = ""
+    exit_code: int | None = None
+
+
 class CheckResult(Message):
     """The end of one check in one region: the last try's figures and every try's outcome.
 
@@ -123,6 +136,8 @@ class CheckResult(Message):
     request_id: str | None = None
     confirmation_of_ms: int | None = None
     """For a confirmation: the slot whose failure elsewhere is being confirmed."""
+    push: PushCall | None = None
+    """For push monitors, when somebody called."""
     lag_ms: float | None = None
     """Loop lag of the prober while the check ran: how far the timings can be trusted."""
 

@@ -181,6 +181,7 @@ RESULT = results.CheckResult(
     page=guard.Page(of="0a1b", content_type="text/html", title="Shop", size_bytes=812, script=("cdn.example",)),
     request_id="r1",
     confirmation_of_ms=SLOT,
+    push=results.PushCall(signal="start", run_id="a1", message="begun", exit_code=3),
     lag_ms=0.5,
 )
 

@@ -77,7 +77,7 @@ def test_a_subject_has_one_spelling(written: str, stored: str) -> None:
 
 UNFIT: list[tuple[str, dict[str, Any], str, str]] = [
     ("ping", assertion("status", "equals", 200), "subject", "must be one of latency, latency.dns, packet_loss"),
-    ("push", assertion("latency", "less_than", 1), "subject", "takes no assertions"),
+    ("push", assertion("status", "equals", 200), "subject", "must be one of latency, exit_code, body"),
     ("http", assertion("packet_loss", "less_than", 1), "subject", "must be one of status"),
     ("http", assertion("header.", "exists"), "subject", "needs a header's name"),
     ("http", assertion("header.a b", "exists"), "subject", "needs a header's name"),
@@ -102,7 +102,7 @@ UNFIT: list[tuple[str, dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("kind", "wrong", "field", "words"), UNFIT)
 def test_what_does_not_fit_is_said_with_its_place(kind: str, wrong: dict[str, Any], field: str, words: str) -> None:
-    good = [] if kind == "push" else [assertion("latency", "less_than", 5000)]
+    good = [assertion("latency", "less_than", 5000)]
     with pytest.raises(ValidationError) as refused:
         kept(kind, *good, wrong)
     (error,) = refused.value.errors()
@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_said_with_its_place(kind: str, wrong: dict[str, An
 
 def test_every_type_says_what_its_assertions_can_be_about() -> None:
     for name, model in MONITOR_TYPES.items():
-        assert bool(model.subjects) == (name != "push")
+        assert model.subjects, name
 
 
 def test_at_most_32() -> None:
