@@ -18,7 +18,7 @@ ifneq ($(shell cat $(VENV)/.folder 2>/dev/null; $(BIN)/python -c '' 2>/dev/null 
 $(shell rm -f $(VENV)/.stamp-*)
 endif
 
-.PHONY: help setup up test faults test-fast check format lock clean distclean
+.PHONY: help setup up test faults faults-short test-fast check format lock clean distclean
 
 help: ## Say what there is
 	@echo "Farwatch. Usage: make <target>"; echo
@@ -39,6 +39,13 @@ test-servers: setup $(VENV)/.stamp-dev ## Unit, contract and integration tests, 
 # A process of its own: the driver of the browser keeps an event loop running, beside which no other test can run one.
 test-browser: setup $(VENV)/.stamp-dev node_modules/.stamp ## Tests in a real browser
 	$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
+
+# One after another: each has a whole Farwatch of its own, and times its recovery.
+faults: setup $(VENV)/.stamp-dev ## Kills, full disks, cuts and storms: hours; some want root, libfaketime and iproute2 (ARGS="-k disk")
+	$(BIN)/python -m pytest -m faults $(ARGS)
+
+faults-short: setup $(VENV)/.stamp-dev ## Those of them that .ci/run runs each time: minutes
+	$(BIN)/python -m pytest -m faults_short $(ARGS)
 
 test-fast: setup $(VENV)/.stamp-dev ## Run the unit tests only
 	$(BIN)/python -m pytest tests/unit $(ARGS)

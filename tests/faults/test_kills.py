@@ -1,0 +1,45 @@
+"""kill -9 of every process in any order, the servers too, while targets fail and recover."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills import Storm, order_of, worst
+from tests.faults.site import Site, open_site, report
+
+MONITORS = ("steady", *(f"site-{number}" for number in range(1, 9)))
+PROCESS_SECONDS, SERVER_SECONDS = 10.0, 30.0
+
+
+async def storm(site: Site, rng: random.Random, order: list[str], title: str) -> dict[str, float]:
+    """The longest recovery of each victim; nothing was lost, doubled or made up."""
+    await site.add_monitors(MONITORS)
+    run = Storm(site, rng)
+    await run.run(order)
+    await site.settled()
+    verdict, count = await site.verdict(), await site.slots()
+    kills = {victim: len(seconds) for victim, seconds in sorted(run.recoveries.items())}
+    report(title, verdict, count, worst(run.recoveries), kills=kills)
+    assert verdict.outages >= len(MONITORS) - 1
+    assert verdict.is_clean, verdict
+    assert (count.missed, count.doubled) == (0, 0), count
+    return worst(run.recoveries)
+
+
+@pytest.mark.faults
+@pytest.mark.faults_short
+@pytest.mark.timeout(480)
+async def test_twelve_kills(folder: Path, rng: random.Random) -> None:
+    async with open_site(folder) as site:
+        await storm(site, rng, order_of(rng, rounds=1, extra=5), "12 random kills")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(5400)
+async def test_twenty_five_kills_of_each(folder: Path, rng: random.Random) -> None:
+    async with open_site(folder) as site:
+        longest = await storm(site, rng, order_of(rng, rounds=25), "25 kills of each process")
+    servers = {"nats", "postgres"}
+    limits = {victim: SERVER_SECONDS if victim in servers else PROCESS_SECONDS for victim in longest}
+    assert {victim: seconds for victim, seconds in longest.items() if seconds > limits[victim]} == {}
