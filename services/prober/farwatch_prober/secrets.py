@@ -1,10 +1,9 @@
 """Secrets of a specification in the clear, just before a check uses them and nowhere else."""
 
-from typing import Any
-
 from pydantic import ValidationError
 
 from farwatch_events.monitor import SECRET_FIELDS, MonitorSpec, dump_monitor, map_secrets, parse_monitor
+from farwatch_events.requests import is_secret_header
 from farwatch_events.results import ErrorClass
 from farwatch_prober.outcome import ProbeFailure
 from farwatch_runtime.secrets import SecretBox, SecretError
@@ -34,5 +33,7 @@ class Revealer:
         return self._box.decrypt(value)
 
 
-def _may_hold_secrets(spec: Any) -> bool:
-    return any(getattr(spec, field, None) for field in ("auth", "headers", *SECRET_FIELDS))
+def _may_hold_secrets(spec: MonitorSpec) -> bool:
+    if any(getattr(spec, field, None) for field in ("auth", *SECRET_FIELDS)):
+        return True
+    return any(is_secret_header(name) for name in getattr(spec, "headers", ()))

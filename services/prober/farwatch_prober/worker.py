@@ -9,7 +9,7 @@ from farwatch_bus import Message, Puller
 from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck
 from farwatch_events.results import ErrorClass
 from farwatch_prober.fence import Fence
-from farwatch_prober.intake import MAX_DELIVERIES, BadChunk, Intake, read_chunk
+from farwatch_prober.intake import MAX_DELIVERIES, BadChunk, Intake, Reader
 from farwatch_prober.metrics import Metrics
 from farwatch_prober.outbox import Outbox
 from farwatch_prober.outcome import failed
@@ -52,6 +52,7 @@ class Worker:
         self._watermark_ms = 0
         self.capacity = capacity
         self._fence = Fence()
+        self._reader = Reader()
         self.pace = Pace()
         self.answered = 0
 
@@ -95,7 +96,7 @@ class Worker:
             self._metrics.chunks.labels("again").inc()
             return
         try:
-            intake = read_chunk(message.data, self._now_ms())
+            intake = self._reader.read(message.data, self._now_ms())
         except BadChunk as error:
             self._log.error("bad_chunk", sequence=message.sequence, error=str(error))
             self._drop(message, "unreadable")
