@@ -1,6 +1,6 @@
 """Throughput of the bus: publisher, puller and reader against a nats-server of its own. Prints JSON.
 
-python bench/bus.py [messages]
+python -m bench.bus [messages]
 """
 
 import asyncio

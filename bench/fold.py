@@ -1,6 +1,6 @@
 """The incidents process alone: N monitors, R regions, results at their pace over real NATS into real PostgreSQL.
 
-    python bench/fold.py --monitors 20000 --interval 10 --seconds 60
+    python -m bench.fold --monitors 20000 --interval 10 --seconds 60
 
 Prints JSON: results said and stored, CPU of the process (percent of one core), fold lag and batch size.
 """
@@ -129,7 +129,18 @@ async def speak(bus: Bus, region: str, monitors: list[int], interval_seconds: in
 
 
 def record(pid: int, seconds: float, file: str) -> "subprocess.Popen[bytes]":
-    command = ["py-spy", "record", "-d", str(int(seconds)), "-o", file, "-f", "raw", "-p", str(pid)]
+    command = [
+        str(Path(sys.executable).with_name("py-spy")),
+        "record",
+        "-d",
+        str(int(seconds)),
+        "-o",
+        file,
+        "-f",
+        "raw",
+        "-p",
+        str(pid),
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 

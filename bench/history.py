@@ -1,6 +1,6 @@
 """History at its full size: millions of results in a database, and how long people wait for what they ask of it.
 
-    python bench/history.py --rows 30000000 --monitors 10000
+    python -m bench.history --rows 30000000 --monitors 10000
 
 Fills a PostgreSQL of its own, as `farwatch up` sets it up, with a week of results in daily partitions and with rollups
 of a year; asks a real api process for charts, bars and pages; then lets a real incidents process roll the week up while

@@ -1,6 +1,6 @@
 """Deliveries a second: alerts that are due already, sent by a notifier process to a fast local webhook.
 
-    python bench/notify.py --alerts 5000 --channels 1
+    python -m bench.notify --alerts 5000 --channels 1
 
 Prints JSON: deliveries a second, processor time of the notifier for one, and what a second of it would deliver.
 """

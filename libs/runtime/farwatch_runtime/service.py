@@ -10,6 +10,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
 
+from farwatch_runtime.collector import calm_collector
 from farwatch_runtime.health import Health, HealthServer
 from farwatch_runtime.logs import configure_logging
 from farwatch_runtime.settings import ServiceSettings, SettingsError
@@ -47,6 +48,7 @@ class Service:
         return self.health.watch(name, max_age_seconds)
 
     def ready(self) -> None:
+        calm_collector()
         self.health.ready = True
 
     def fail(self, reason: str) -> None:

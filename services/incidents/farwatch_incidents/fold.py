@@ -33,6 +33,7 @@ from farwatch_incidents.parking import KEPT_BYTES, Notices, Parked, Poison
 from farwatch_incidents.partitions import ensure_days
 from farwatch_incidents.writer import Batch, LostOwnership, write
 from farwatch_runtime.clock import monotonic_ms, now_ms
+from farwatch_runtime.collector import calm_collector
 from farwatch_store import Database, StoreUnavailable
 
 LINGER_SECONDS = 0.04
@@ -141,6 +142,7 @@ class Session:
             self._adopt(await load(connection, self.fold.keep_raw_days))
         await self._intakes.open(self._known_regions)
         await self._begin_reading()
+        calm_collector()
         log.info("fold_started", epoch=self._epoch, monitors=len(self._board.configs), regions=self._intakes.regions)
         while not stop.is_set():
             await self._wait(stop)

@@ -1,7 +1,6 @@
 """Puts a prober together and runs it."""
 
 import asyncio
-import gc
 import os
 import socket
 from collections.abc import Iterable
@@ -191,13 +190,6 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def calm_collector() -> None:
-    """Looks for garbage cycles seldom, since checks leave none and each search walks every check in flight."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
 async def serve(service: Service, settings: ProberSettings) -> None:
     async with AsyncExitStack() as stack:
         authorities = Authorities(settings.ca_file)
@@ -210,7 +202,6 @@ async def serve(service: Service, settings: ProberSettings) -> None:
             return
         stack.push_async_callback(bus.close)
         prober = build_prober(bus, settings, tools, Metrics(service.registry), service.log)
-        calm_collector()
         if await register(bus, prober.identity, service.stop, service.log):
             await run_prober(service, bus, prober)
 
