@@ -62,7 +62,8 @@ def test_a_new_field_of_results_is_thought_of_here() -> None:
     assert set(CheckResult.model_fields) == {
         "monitor_id", "config_version", "slot_ms", "kind", "epoch", "outcome", "started_ms", "finished_ms",
         "latency_ms", "phases", "status_code", "address", "attempts", "tries", "error_class", "error", "reasons",
-        "assertions", "certificate", "evidence", "page", "request_id", "confirmation_of_ms", "lag_ms",
+        "assertions", "certificate", "evidence", "page", "request_id", "confirmation_of_ms", "push",
+        "lag_ms",
     }  # fmt: skip
     assert set(ProbeOutcome.__dataclass_fields__) == {
         "outcome", "latency_ms", "phases", "status_code", "address", "error_class", "error", "reasons", "assertions",
