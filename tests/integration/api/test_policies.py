@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from farwatch_runtime.links import AlertLink, make_link
+from farwatch_store import Database
 from tests.integration.api.conftest import BASE, Browser, Data, TestDeps
 
 
@@ -145,3 +146,32 @@ async def test_parents_exist_and_make_no_circle(client: httpx.AsyncClient, data:
     assert (wrong["field"], wrong["message"]) == ("parents", "must not stand behind this monitor themselves")
     missing = data(await client.patch(f"/api/monitors/{host}", json={"parents": [999]}), 422)["errors"][0]
     assert missing["message"] == "names monitor 999, which does not exist"
+
+
+async def test_the_fallback_channel_is_chosen_and_cleared(client: httpx.AsyncClient, data: Data) -> None:
+    channel = await add_channel(client, data, "spare")
+    path = "/api/channels/fallback"
+    assert data(await client.get(path)) == {"channel_id": None, "name": None}
+    assert data(await client.put(path, json={"channel_id": channel})) == {"channel_id": channel, "name": "spare"}
+    (error,) = data(await client.put(path, json={"channel_id": 999}), 422)["errors"]
+    assert error["field"] == "channel_id"
+    assert data(await client.put(path, json={"channel_id": None}))["channel_id"] is None
+    events = data(await client.get("/api/events", params={"stream": f"channel-{channel}"}))["items"]
+    assert [each["data"].get("changed") for each in events[:2]] == [["fallback"], ["fallback"]]
+
+
+async def test_the_preview_knows_the_parents_of_parents(
+    client: httpx.AsyncClient, data: Data, database: Database
+) -> None:
+    await add_channel(client, data)
+    router = await add_monitor(client, data, name="Router")
+    switch = await add_monitor(client, data, name="Switch", parents=[router])
+    shop = await add_monitor(client, data, parents=[switch])
+    async with database.connection() as connection:
+        await connection.execute(
+            "insert into health.incidents (id, monitor_id, monitor_name, state, severity, opened_at)"
+            " values (1, $1, 'Router', 'open', 'down', now())",
+            router,
+        )
+    seen = data(await client.post("/api/policies/preview", json={"monitor_id": shop}))["planned"]
+    assert any("Router, which it stands behind, is down" in each["reason"] for each in seen)

@@ -24,9 +24,19 @@ _INCIDENT_AT = """
 _VERDICT_AT = """
     select verdict, reason, at from health.verdict_changes where monitor_id = $1 and at <= $2 order by at desc limit 1
 """
+# Everything that stands above, ten steps at most: the uppermost that is down, as the notifier finds it.
 _PARENT_DOWN = """
-    select i.monitor_name from health.incidents i
-    where i.monitor_id = any($1::bigint[]) and i.state <> 'resolved' and i.severity = 'down' limit 1
+    with recursive above (parent_id, depth) as (
+        select p, 1 from unnest($1::bigint[]) p
+        union
+        select p.value::bigint, a.depth + 1
+        from above a join config.monitors m on m.id = a.parent_id and m.deleted_at is null
+        cross join lateral jsonb_array_elements_text(m.spec->'parents') p
+        where a.depth < 10 and jsonb_typeof(m.spec->'parents') = 'array'
+    )
+    select i.monitor_name from above a join health.incidents i on i.monitor_id = a.parent_id
+    where i.state <> 'resolved' and i.severity = 'down' and a.parent_id <> $2
+    order by a.depth desc, i.id limit 1
 """
 
 
@@ -76,7 +86,7 @@ async def verdict_at(connection: Connection, monitor_id: int, at: datetime) -> R
     return row
 
 
-async def parent_down(connection: Connection, parents: Sequence[int]) -> str | None:
-    """The name of one of these monitors that is down now."""
-    name: str | None = await connection.fetchval(_PARENT_DOWN, list(parents)) if parents else None
+async def parent_down(connection: Connection, monitor_id: int, parents: Sequence[int]) -> str | None:
+    """The name of one that is down now among what the monitor stands behind, directly or not."""
+    name: str | None = await connection.fetchval(_PARENT_DOWN, list(parents), monitor_id) if parents else None
     return name

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from farwatch_api import views
-from farwatch_api.bodies import documented, json_object
+from farwatch_api.bodies import body_of, documented, json_object
 from farwatch_api.commands import channels as commands
+from farwatch_api.commands import fallback
 from farwatch_api.commands.channels import ChannelBody
 from farwatch_api.deps import Dependencies, Deps, Requester
 from farwatch_api.envelope import page, success
@@ -80,6 +81,20 @@ async def get_types(deps: Dependencies) -> Response:  # noqa: ARG001
 async def post_channel(request: Request, deps: Dependencies, identity: Requester) -> Response:
     channel_id = await commands.create_channel(deps, identity, await json_object(request))
     return success(await read(deps, channel_id), "Channel created.", 201)
+
+
+@router.get("/fallback", summary="The channel that gets what another one never took")
+async def get_fallback(deps: Dependencies) -> Response:
+    async with deps.read() as connection:
+        return success(await fallback.read_fallback(connection))
+
+
+@router.put("/fallback", summary="Choose that channel, or none", openapi_extra=documented(fallback.FallbackBody))
+async def put_fallback(request: Request, deps: Dependencies, identity: Requester) -> Response:
+    body = await body_of(request, fallback.FallbackBody)
+    await fallback.set_fallback(deps, identity, body.channel_id)
+    async with deps.read() as connection:
+        return success(await fallback.read_fallback(connection), "Saved.")
 
 
 @router.get("/{channel_id}", summary="One channel")

@@ -91,7 +91,7 @@ async def look_ahead(connection: Connection, body: PreviewBody, now: datetime) -
         at_ms=int((body.at or now).timestamp() * 1000),
         named_channels=tuple(monitor["spec"].get("channels") or ()),
         has_parents=bool(parents),
-        parent=await queries.parent_down(connection, parents),
+        parent=await queries.parent_down(connection, monitor["id"], parents),
     )
     channels = await queries.load_channels(connection)
     planned = preview(policies, await queries.load_silences(connection), channels, case)
