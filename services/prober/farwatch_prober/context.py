@@ -1,7 +1,7 @@
 """What a probe gets beside its specification."""
 
-import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Tools:
 
 @dataclass(slots=True)
 class ProbeContext:
-    """One try. `deadline` is the loop's time; `now_ms` the wall clock at its start.
+    """One try. `deadline` is of `clock`, the loop's time; `now_ms` the wall clock at its start.
 
     `address` is what was dialled, so that it is known even when the try ends early.
     """
@@ -41,15 +41,16 @@ class ProbeContext:
     now_ms: int
     timeout_seconds: float
     deadline: float
+    clock: Callable[[], float]
     address: str | None = None
 
     @property
     def left_seconds(self) -> float:
-        return self.deadline - asyncio.get_running_loop().time()
+        return self.deadline - self.clock()
 
     def require_time(self) -> float:
         """The seconds that are left. Raises ProbeFailure (timeout) when there are none."""
-        left = self.left_seconds
+        left = self.deadline - self.clock()
         if left <= 0:
             raise ProbeFailure(ErrorClass.TIMEOUT, f"Not finished within {self.timeout_seconds:g} s")
         return left
@@ -67,6 +68,8 @@ class ProbeContext:
 
     def _vetted(self, found: list[str], port: int | None) -> tuple[str, ...]:
         refusals = [self.tools.policy.refusal(address, port) for address in found]
+        if refusals == [None]:
+            return (found[0],)
         allowed = tuple(address for address, refusal in zip(found, refusals, strict=True) if refusal is None)
         if not allowed:
             raise ProbeFailure(ErrorClass.BLOCKED, f"Not probed: {refusals[0]}")

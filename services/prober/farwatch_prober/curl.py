@@ -25,9 +25,11 @@ OUT_OF_MEMORY = 27
 USER_AGENT = "Farwatch/0.1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CurlRequest:
-    """`addresses` are dialled in their order, IPv6 given a head start; nothing is resolved by libcurl.
+    """Not to be changed, though frozen it would cost three times as much to make.
+
+    `addresses` are dialled in their order, IPv6 given a head start; nothing is resolved by libcurl.
 
     `handshake_only` ends after the TLS handshake. `keep_bytes` of the body are kept, the rest is counted.
     `options` are libcurl's own, set last; a request with some costs a little more. With a proxy among them

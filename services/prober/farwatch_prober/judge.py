@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
+from math import inf
 from typing import Any
 
-from farwatch_events.assertions import Assertion, Operator, Severity
+from farwatch_events.assertions import Assertion, Operator, Severity, status_range
 from farwatch_events.monitor import HttpMonitor
 from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Outcome, Phases
 from farwatch_prober.assertions import Facts, Finding, Rule, evaluate, plain_record
@@ -14,6 +15,7 @@ from farwatch_prober.outcome import ProbeOutcome, in_words
 
 CACHED_RULES = 4096
 DEFAULT_STATUS = ("200-299",)
+ALL_DAYS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ UP = Judgement("up")
 
 def judge(rules: Sequence[Rule], facts: Facts, warnings: Sequence[str] = ()) -> Judgement:
     """Down by the first rule of that severity that does not hold; degraded by the others, and by `warnings`."""
+    if not rules and not warnings:
+        return UP
     findings = evaluate(rules, facts)
     failed = [finding for finding in findings if finding.sentence]
     if not failed and not warnings:
@@ -62,6 +66,38 @@ def outcome_of(judgement: Judgement, **facts: Any) -> ProbeOutcome:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Ordinary:
+    """The three shorthands that most monitors have, put so that an answer which is in order is quickly known to be."""
+
+    statuses: frozenset[int]
+    slowest_ms: float = inf
+    least_days: int = -ALL_DAYS
+
+    def hold(self, status: int, latency_ms: float, certificate: Certificate | None) -> bool:
+        """False when one of them does not, and the rules have to say which."""
+        if status not in self.statuses or latency_ms >= self.slowest_ms:
+            return False
+        return certificate is None or certificate.days >= self.least_days
+
+
+def ordinary_of_http(spec: HttpMonitor) -> Ordinary | None:
+    """None for a monitor that wants more."""
+    if spec.assertions or spec.expected_text is not None or spec.forbidden_text is not None:
+        return None
+    if spec.http_version == "2" or spec.content_guard:
+        return None
+    slowest_ms = inf if spec.degraded_ms is None else spec.degraded_ms
+    least_days = spec.certificate_warning_days or -ALL_DAYS
+    return Ordinary(_statuses(tuple(spec.expected_status)), slowest_ms, least_days)
+
+
+@lru_cache(maxsize=CACHED_RULES)
+def _statuses(expected_status: tuple[str, ...]) -> frozenset[int]:
+    ranges = [status_range(each) or (0, -1) for each in expected_status]
+    return frozenset(status for low, high in ranges for status in range(low, high + 1))
+
+
 def rules_of_http(spec: HttpMonitor) -> tuple[Rule, ...]:
     """The default of expected_status gives way to an assertion about the status."""
     has_own = any(assertion.subject == "status" for assertion in spec.assertions)
@@ -74,7 +110,8 @@ def rules_of_http(spec: HttpMonitor) -> tuple[Rule, ...]:
 
 def rules_of(own: Sequence[Assertion], degraded_ms: int | None, warning_days: int = 0) -> tuple[Rule, ...]:
     """The assertions themselves, then being slow and a certificate near its end (`warning_days` 0 turns that off)."""
-    return tuple(map(Rule, own)) + _warning_rules(degraded_ms, warning_days)
+    warnings = _warning_rules(degraded_ms, warning_days)
+    return tuple(map(Rule, own)) + warnings if own else warnings
 
 
 @lru_cache(maxsize=CACHED_RULES)

@@ -9,9 +9,12 @@ from farwatch_events.results import NO_VOTE, AssertionResult, Certificate, Error
 NO_PHASES = Phases()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProbeOutcome:
-    """One try. `error_class` is None exactly when the outcome is up or degraded; `reasons` say why it is degraded."""
+    """One try. `error_class` is None exactly when the outcome is up or degraded; `reasons` say why it is degraded.
+
+    Not to be changed, though frozen it would cost three times as much to make.
+    """
 
     outcome: Outcome
     latency_ms: float | None = None

@@ -92,8 +92,9 @@ class Runner:
             return failed(ErrorClass.INTERNAL, f"This prober runs no checks of type {spec.type}")
         task = asyncio.current_task()
         assert task is not None
-        deadline = task.get_loop().time() + timeout_seconds
-        context = ProbeContext(self._tools, now_ms, timeout_seconds, deadline)
+        clock = task.get_loop().time
+        deadline = clock() + timeout_seconds
+        context = ProbeContext(self._tools, now_ms, timeout_seconds, deadline, clock)
         self._watchdog.watch(task, deadline + OVERRUN_SECONDS)
         try:
             return await probe(spec, context)

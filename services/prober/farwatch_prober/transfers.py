@@ -26,10 +26,10 @@ class Timings:
 
     def add_transfer(self, transfer: Transfer) -> None:
         self.latency_ms += transfer.total_seconds * 1000
-        if not transfer.connect_seconds:
-            return
-        self.connect_ms = _plus(self.connect_ms, (transfer.connect_seconds - transfer.resolved_seconds) * 1000)
         ready = transfer.connect_seconds
+        if not ready:
+            return
+        self.connect_ms = _plus(self.connect_ms, (ready - transfer.resolved_seconds) * 1000)
         if transfer.tls_seconds:
             self.tls_ms = _plus(self.tls_ms, (transfer.tls_seconds - transfer.connect_seconds) * 1000)
             ready = transfer.tls_seconds
@@ -51,7 +51,9 @@ class Timings:
 
 
 def _plus(sum_ms: float | None, more_ms: float) -> float:
-    return (sum_ms or 0.0) + max(0.0, more_ms)
+    if more_ms < 0.0:
+        more_ms = 0.0
+    return more_ms if sum_ms is None else sum_ms + more_ms
 
 
 def _rounded(milliseconds: float | None) -> float | None:

@@ -14,6 +14,7 @@ from farwatch_prober.judge import (
     judge,
     judge_loss,
     judge_values,
+    ordinary_of_http,
     rules_of,
     rules_of_http,
     status_words,
@@ -112,3 +113,38 @@ def test_words() -> None:
     assert certificate_words(1) == "The certificate expires in 1 day"
     assert certificate_words(0) == "The certificate expires today"
     assert certificate_words(-2) == "The certificate expired 2 days ago"
+
+
+@pytest.mark.parametrize("expected_status", [["200-299"], ["404"], ["200", "301-302"]])
+@pytest.mark.parametrize("degraded_ms", [None, 120, 121])
+@pytest.mark.parametrize("warning_days", [0, 14])
+def test_the_quick_way_says_up_exactly_when_the_rules_do(
+    expected_status: list[str], degraded_ms: int | None, warning_days: int
+) -> None:
+    fields = {
+        "expected_status": expected_status,
+        "degraded_ms": degraded_ms,
+        "certificate_warning_days": warning_days,
+    }
+    ordinary = ordinary_of_http(spec(**fields))
+    assert ordinary is not None
+    for status in (199, 200, 299, 300, 301, 404, 503):
+        for latency_ms in (119.999, 120.0, 120.001):
+            for certificate in (None, cert(-1), cert(13), cert(14)):
+                seen = {"status": status, "latency": latency_ms, "certificate": certificate}
+                is_up = judged(fields, seen).outcome == "up"
+                assert ordinary.hold(status, latency_ms, certificate) is is_up, seen
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"expected_text": "well"},
+        {"forbidden_text": "ill"},
+        {"http_version": "2"},
+        {"content_guard": True},
+        {"assertions": [{"subject": "latency", "operator": "less_than", "value": 5}]},
+    ],
+)
+def test_whoever_wants_more_than_the_ordinary_gets_all_the_rules(fields: dict[str, Any]) -> None:
+    assert ordinary_of_http(spec(**fields)) is None

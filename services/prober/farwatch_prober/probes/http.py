@@ -6,32 +6,72 @@ from farwatch_events.assertions import HEADER_PREFIX
 from farwatch_events.guard import Page
 from farwatch_events.monitor import MASK, HttpMonitor
 from farwatch_events.requests import is_secret_header
-from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence
+from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence, Phases
 from farwatch_prober import classify, evidence
-from farwatch_prober.assertions import Facts
+from farwatch_prober.assertions import Facts, Rule
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.cookies import CookieJar
 from farwatch_prober.curl import BODY_MAX_BYTES, CurlRequest, Transfer
 from farwatch_prober.httprequest import Options, first_hop, header_lines, options_of, proxy_options, proxy_place
-from farwatch_prober.judge import certificate_facts, judge, phase_facts, rules_of_http, status_words
+from farwatch_prober.judge import (
+    Ordinary,
+    certificate_facts,
+    judge,
+    ordinary_of_http,
+    phase_facts,
+    rules_of_http,
+    status_words,
+)
 from farwatch_prober.names import parse_literal
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, failed
 from farwatch_prober.pagefacts import page_facts
+from farwatch_prober.perspec import PerSpec
 from farwatch_prober.redirects import REDIRECTS, Hop, Target, next_hop, redirect_notes
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
 
 BYTES_FOR_EVIDENCE = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What follows from the specification alone. `lines` and `options` are those of the first request."""
+
+    first: Hop
+    lines: tuple[str, ...]
+    options: Options
+    rules: tuple[Rule, ...]
+    ordinary: Ordinary | None
+    reads_headers: bool
+    reads_body: bool
+
+
+def _plan(spec: HttpMonitor) -> _Plan:
+    """Raises ProbeFailure for a URL that cannot be asked for."""
+    first = first_hop(spec)
+    return _Plan(
+        first=first,
+        lines=header_lines(first.headers),
+        options=options_of(spec, first.target, first.target),
+        rules=rules_of_http(spec),
+        ordinary=ordinary_of_http(spec),
+        reads_headers=needs_headers(spec),
+        reads_body=needs_body(spec),
+    )
+
+
+_plan_of = PerSpec(_plan)
+
+
 @dataclass(slots=True)
 class _Course:
     """How far one try has come, over all its hops."""
 
+    plan: _Plan
     timings: Timings = field(default_factory=Timings)
     certificate: Certificate | None = None
     transfer: Transfer | None = None
     targets: list[Target] = field(default_factory=list)
-    cookies: CookieJar = field(default_factory=CookieJar)
+    cookies: CookieJar | None = None
 
     @property
     def visited(self) -> list[str]:
@@ -49,7 +89,7 @@ class _Route:
 
 
 async def probe(spec: HttpMonitor, context: ProbeContext) -> ProbeOutcome:
-    course = _Course()
+    course = _Course(_plan_of(spec))
     try:
         transfer = await _follow(spec, context, course)
     except ProbeFailure as failure:
@@ -59,7 +99,7 @@ async def probe(spec: HttpMonitor, context: ProbeContext) -> ProbeOutcome:
 
 async def _follow(spec: HttpMonitor, context: ProbeContext, course: _Course) -> Transfer:
     """The last answer of the chain. Raises ProbeFailure when there is none."""
-    hop = first_hop(spec)
+    hop = course.plan.first
     while True:
         course.targets.append(hop.target)
         transfer = await _request(spec, context, course, hop)
@@ -68,6 +108,8 @@ async def _follow(spec: HttpMonitor, context: ProbeContext, course: _Course) -> 
             return transfer
         if len(course.targets) > spec.max_redirects:
             raise ProbeFailure(ErrorClass.REDIRECT, _too_many(spec, course.visited))
+        if course.cookies is None:
+            course.cookies = CookieJar()
         course.cookies.take(hop.target, evidence.header_values(transfer.headers, "set-cookie"), context.now_ms)
         hop = next_hop(hop, transfer.status, location)
 
@@ -76,6 +118,7 @@ async def _request(spec: HttpMonitor, context: ProbeContext, course: _Course, ho
     target = hop.target
     route = await _route(spec, context, target)
     course.timings.add_dns(route.dns_ms)
+    lines, options = _lines_and_options(spec, course, hop)
     request = CurlRequest(
         url=target.url,
         host=target.host,
@@ -83,12 +126,12 @@ async def _request(spec: HttpMonitor, context: ProbeContext, course: _Course, ho
         addresses=route.addresses,
         timeout_seconds=context.require_time(),
         method=hop.method,
-        headers=header_lines(hop.headers, course.cookies.header(target)),
+        headers=lines,
         body=hop.body,
         verify_tls=spec.verify_tls,
         is_tls=target.scheme == "https",
-        keep_bytes=BODY_MAX_BYTES if needs_body(spec) else BYTES_FOR_EVIDENCE,
-        options=options_of(spec, course.targets[0], target) + route.options,
+        keep_bytes=BODY_MAX_BYTES if course.plan.reads_body else BYTES_FOR_EVIDENCE,
+        options=options + route.options,
         proxy_port=route.proxy_port,
     )
     transfer = await context.tools.curl.perform(request)
@@ -99,6 +142,12 @@ async def _request(spec: HttpMonitor, context: ProbeContext, course: _Course, ho
     if transfer.code != classify.OK:
         raise ProbeFailure(*fault_of(request, transfer, context.timeout_seconds))
     return transfer
+
+
+def _lines_and_options(spec: HttpMonitor, course: _Course, hop: Hop) -> tuple[tuple[str, ...], Options]:
+    if course.cookies is None:  # the first request
+        return course.plan.lines, course.plan.options
+    return header_lines(hop.headers, course.cookies.header(hop.target)), options_of(spec, course.targets[0], hop.target)
 
 
 async def _route(spec: HttpMonitor, context: ProbeContext, target: Target) -> _Route:
@@ -126,17 +175,21 @@ def _too_many(spec: HttpMonitor, visited: list[str]) -> str:
 
 
 def _judged(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer) -> ProbeOutcome:
+    latency_ms, phases = course.timings.latency(), course.timings.phases()
+    ordinary = course.plan.ordinary
+    if ordinary and len(course.targets) == 1 and ordinary.hold(transfer.status, latency_ms, course.certificate):
+        return ProbeOutcome("up", latency_ms, phases, transfer.status, context.address, certificate=course.certificate)
     warnings, notes = redirect_notes(course.targets) if len(course.targets) > 1 else ((), ())
-    facts = _facts(spec, context, course, transfer)
-    judgement = judge(rules_of_http(spec), facts, warnings)
+    facts = _facts(spec, context, course, transfer, phases)
+    judgement = judge(course.plan.rules, facts, warnings)
     if judgement.error_class is not None:
         sentence = judgement.error or status_words(transfer.status)
         return _failed(spec, context, course, judgement.error_class, sentence, judgement.assertions)
     secrets = evidence.secrets_of(spec) if judgement.assertions else ()
     return ProbeOutcome(
         outcome=judgement.outcome,
-        latency_ms=course.timings.latency(),
-        phases=course.timings.phases(),
+        latency_ms=latency_ms,
+        phases=phases,
         status_code=transfer.status,
         address=context.address,
         reasons=tuple(evidence.without(secrets, reason) for reason in judgement.reasons),
@@ -153,19 +206,20 @@ def _page(spec: HttpMonitor, course: _Course, transfer: Transfer, facts: Facts) 
     return page_facts(facts.text, content_type, course.targets[-1].host, len(transfer.body), request)
 
 
-def _facts(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer) -> Facts:
-    status_line, headers = evidence.decode_headers(transfer.headers) if needs_headers(spec) else ("", [])
+def _facts(spec: HttpMonitor, context: ProbeContext, course: _Course, transfer: Transfer, phases: Phases) -> Facts:
+    plan = course.plan
+    status_line, headers = evidence.decode_headers(transfer.headers) if plan.reads_headers else ("", [])
     text = ""
-    if needs_body(spec):
+    if plan.reads_body:
         content_type = next((value for name, value in headers if name.lower() == "content-type"), None)
         text = evidence.decode_body(transfer.body, content_type)
     values = {
         "status": transfer.status,
         "method": spec.method,
-        **phase_facts(course.timings.latency(), course.timings.phases()),
+        **phase_facts(course.timings.latency(), phases),
         **certificate_facts(course.certificate),
     }
-    if needs_headers(spec):
+    if plan.reads_headers:
         values["protocol"] = status_line.partition(" ")[0] or None
     if spec.assertions:
         values |= {
