@@ -171,6 +171,11 @@ def kind_of(subject: str, subjects: Mapping[str, Kind]) -> Kind | None:
     return None
 
 
+def fitting_operators(kind: Kind) -> tuple[Operator, ...]:
+    """The operators that a subject of this kind takes."""
+    return _FITTING[kind]
+
+
 def fit_assertions(assertions: Iterable[Assertion], subjects: Mapping[str, Kind]) -> list[Assertion]:
     """The assertions with their values in the form the subject takes. Raises a ValidationError that says what is
     wrong where: a subject the type does not have, an operator or a value that does not fit it."""

@@ -24,6 +24,7 @@ from farwatch_incidents.rules.draft import Around, Decision, MonitorState
 from farwatch_incidents.rules.grouping import Bond, Groups, bonds_of
 from farwatch_incidents.rules.identity import Place
 from farwatch_incidents.rules.incident import MAINTENANCE, Incident
+from farwatch_incidents.rules.pushing import complete, waits_alike
 from farwatch_incidents.rules.quorum import expires_at
 from farwatch_incidents.rules.regions import RegionState
 from farwatch_incidents.rules.votes import UNSEEN, LocalState
@@ -86,7 +87,7 @@ class Board:
         if config.monitor_id not in self.states:
             self.states[config.monitor_id] = state
         if config.is_push and config.enabled:
-            self._arm(config, changed=before is not None)
+            self._arm(config, changed=before is not None and not waits_alike(before, config))
         for region, local in state.local.items():
             self._expiries.hasten(config, region, local)
         if before is not None:
@@ -150,7 +151,7 @@ class Board:
     def hear_heartbeat(self, heartbeat: Heartbeat) -> None:
         region = heartbeat.region
         if region == PUSH_REGION:
-            self.pushes.run(self.now_ms)
+            self._run_pushes()
         before = self.regions.get(region) or RegionState(region, since_ms=self.now_ms)
         self._set_region(before, region_rules.hear_heartbeat(before, heartbeat, self.now_ms))
         for monitor_id in self._expiries.passed(region, self.regions[region].watermark_ms, self._expiry_moment):
@@ -160,12 +161,15 @@ class Board:
 
     def hear_result(self, region: str, batch: ResultBatch, result: CheckResult) -> None:
         if region == PUSH_REGION:
-            self.pushes.run(self.now_ms)
+            self._run_pushes()
         state = self.regions.get(region)
         if state is None or not state.heard:
             since = RegionState(region, heard=True, last_seen_ms=self.now_ms, since_ms=self.now_ms)
             self._set_region(state or since, (since, ()))
-        self._fold(region, result, healthy=batch.healthy)
+        if result.push is not None and result.push.signal == "start":
+            self._begin_run(result)
+        else:
+            self._fold(region, result, healthy=batch.healthy)
 
     def _fold(self, region: str, result: CheckResult, *, healthy: bool) -> None:
         config = self.configs.get(result.monitor_id)
@@ -174,6 +178,8 @@ class Board:
             counts.unknown += 1
             return
         before = self.state_of(result.monitor_id)
+        if config.is_push and result.error_class is not ErrorClass.MISSED:
+            result = complete(config, before.local.get(region, UNSEEN), result)
         if result.page is not None:
             result = tell_differences(before.local.get(region, UNSEEN).guard, result)
         decision = rules.decide_result(before, config, region, result, self._around(config), healthy=healthy)
@@ -193,7 +199,7 @@ class Board:
         key = (result.monitor_id, region)
         changes, local = self.changes, decision.state.local[region]
         if config.is_push and decision.place is Place.NEWEST and result.error_class is not ErrorClass.MISSED:
-            local = self._set_push(config, self.pushes.expect(config, local))
+            local = self._set_push(config, self.pushes.finish(config, local, result, self.now_ms))
         self._keep_indexes(result.monitor_id, region, local)
         if result.kind == "scheduled":
             self._askable.earn(region)
@@ -203,7 +209,7 @@ class Board:
             changes.closed_hours.add(result.slot_ms // HOUR_MS)
         changes.local.add(key)
         if decision.place is Place.NEWEST:
-            changes.last_checks[key] = last_check(result, region)
+            changes.last_checks[key] = last_check(result, region, local.guard)
         changes.live[result.monitor_id] = (region, result)
         if result.request_id:
             changes.live_checks.append((region, result))
@@ -275,10 +281,28 @@ class Board:
 
     # -- push --------------------------------------------------------------------------------------------------------
 
+    def _run_pushes(self) -> None:
+        dark_from_ms = self.pushes.run(self.now_ms)
+        if dark_from_ms is None:
+            return
+        for config in [each for each in self.configs.values() if each.is_push and each.enabled]:
+            local = self.state_of(config.monitor_id).local.get(PUSH_REGION, UNSEEN)
+            if local.deadline_ms:
+                self._set_push(config, self.pushes.forgive(config, local, dark_from_ms, self.now_ms))
+
+    def _begin_run(self, call: CheckResult) -> None:
+        """A start that comes after the end of its run, or of a paused monitor, starts nothing."""
+        config = self.configs.get(call.monitor_id)
+        if config is None or not config.is_push or not config.enabled:
+            return
+        local = self.state_of(call.monitor_id).local.get(PUSH_REGION, UNSEEN)
+        if call.slot_ms > max(local.slot_ms, local.run_started_ms):
+            self._set_push(config, self.pushes.begin(config, local, call))
+
     def _arm(self, config: MonitorConfig, *, changed: bool) -> None:
         local = self.state_of(config.monitor_id).local.get(PUSH_REGION, UNSEEN)
         if changed or local.deadline_ms == 0:
-            self._set_push(config, self.pushes.expect(config, local))
+            self._set_push(config, self.pushes.expect(config, local, self.now_ms))
         self.pushes.hasten(config.monitor_id)
 
     def _set_push(self, config: MonitorConfig, local: LocalState) -> LocalState:
@@ -291,7 +315,8 @@ class Board:
         for monitor_id in self.pushes.missed(self._push_moment):
             config, local = self.configs[monitor_id], self.states[monitor_id].local[PUSH_REGION]
             self._fold(PUSH_REGION, self.pushes.miss(config, local, self.now_ms), healthy=True)
-            self._set_push(config, self.pushes.expect_after_miss(config, self.states[monitor_id].local[PUSH_REGION]))
+            local = self.states[monitor_id].local[PUSH_REGION]
+            self._set_push(config, self.pushes.expect_after_miss(config, local, self.now_ms))
 
     def _push_moment(self, monitor_id: int, _: str) -> int | None:
         config, local = self._local(monitor_id, PUSH_REGION)

@@ -81,6 +81,21 @@ def test_what_was_learned_outlives_a_pause_and_a_restart() -> None:
     assert load_local("up", 1, dump_local(local)[:22]).guard.samples == 0, "stored before there was a guard"
 
 
+def test_the_last_check_tells_what_the_guard_knows() -> None:
+    game = learned()
+    say(game, 4, BAD)
+    differing = game.changes.last_checks[1, "eu"]["content_guard"]
+    assert differing == {
+        "learned": True,
+        "answers": 3,
+        "differences": ["A script from evil.example is new on the page"],
+    }
+    game.board.accept_content(1)
+    say(game, 5, BAD)
+    assert game.changes.last_checks[1, "eu"]["content_guard"]["differences"] == []
+    assert last_check(result("up", 1), "eu")["content_guard"] is None
+
+
 def test_the_last_check_names_assertions_and_reasons() -> None:
     told = last_check(
         result("down", 1, assertions=[{"subject": "status", "operator": "equals", "expected": "200", "seen": "503",

@@ -38,10 +38,12 @@ def dump_local(state: LocalState) -> list[Any]:
         state.run_since_ms,
         int(state.stale),
         state.guard.model_dump(mode="json", exclude_defaults=True),
+        [state.run_started_ms, state.run_id] if state.run_started_ms else [],
     ]
 
 
 def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
+    run = (data[23] if len(data) > 23 else None) or (0, "")
     return LocalState(
         vote=vote,
         slot_ms=slot_ms,
@@ -68,6 +70,8 @@ def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
         run_since_ms=data[20] if len(data) > 20 else 0,
         stale=bool(data[21]) if len(data) > 21 else False,
         guard=Guard.model_validate(data[22]) if len(data) > 22 else UNLEARNED,
+        run_started_ms=run[0],
+        run_id=run[1],
     )
 
 
@@ -110,14 +114,15 @@ def dump_votes(votes: tuple[RegionVote, ...]) -> list[dict[str, Any]]:
     return [vote.model_dump(mode="json") for vote in votes]
 
 
-def last_check(result: CheckResult, region: str) -> dict[str, Any]:
-    """The `last_check` of the REST API."""
+def last_check(result: CheckResult, region: str, guard: Guard = UNLEARNED) -> dict[str, Any]:
+    """The `last_check` of the REST API. `guard` is what the content guard knows after the result, if it looked."""
     certificate = result.certificate
     phases = result.phases
     return {
         "slot": rfc3339(result.slot_ms),
         "region": region,
         "ok": result.ok,
+        "outcome": result.outcome,
         "latency_ms": result.latency_ms,
         "phases": {
             "dns_ms": phases.dns_ms,
@@ -133,6 +138,7 @@ def last_check(result: CheckResult, region: str) -> dict[str, Any]:
         "error": result.error,
         "reasons": list(result.reasons),
         "assertions": [assertion.model_dump(mode="json") for assertion in result.assertions],
+        "message": result.push.message if result.push else "",
         "certificate": None
         if certificate is None
         else {
@@ -141,6 +147,9 @@ def last_check(result: CheckResult, region: str) -> dict[str, Any]:
             "subject": certificate.subject,
             "issuer": certificate.issuer,
         },
+        "content_guard": None
+        if result.page is None
+        else {"learned": guard.has_learned, "answers": guard.samples, "differences": list(guard.differences)},
     }
 
 
