@@ -26,7 +26,7 @@ def test_it_is_made_once_for_each_specification() -> None:
 
 
 def test_it_goes_with_the_specification() -> None:
-    names = PerSpec(lambda spec: spec.name)
+    names: PerSpec[MonitorSpec, str] = PerSpec(lambda spec: spec.name)
     for number in range(100):
         assert names(a_spec(f"shop {number}")) == f"shop {number}"
     gc.collect()
