@@ -40,9 +40,12 @@ class Deps:
     health: Health = field(default_factory=lambda: Health("api"))
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     started: float = field(default_factory=time.monotonic)
-    recent: Recent = field(default_factory=Recent)
+    recent: Recent = field(init=False)
     exposing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One page of metrics of all monitors at a time: it takes memory."""
+
+    def __post_init__(self) -> None:
+        self.recent = Recent(changes=self.hub.changes)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -54,6 +57,7 @@ class Deps:
         """One transaction: the row and its event, or neither."""
         async with self.db.transaction(ACQUIRE_SECONDS) as connection:
             yield connection
+        self.recent.forget()
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -114,6 +114,8 @@ class Hub:
         self._clock = clock
         self._last_watched = clock()
         self.counts: dict[str, int] = {}
+        self._changes = 0
+        self._bus: Bus | None = None
         self.dropped = 0
         self._db = db
         self._boot = secrets.token_hex(4)
@@ -128,6 +130,7 @@ class Hub:
             await bus.subscribe(subjects.live_monitors(), self._on_live),
             await bus.subscribe(subjects.EVENTS_FILTER, self._on_event),
         ]
+        self._bus = bus
 
     async def close(self) -> None:
         for client in list(self.clients):
@@ -198,6 +201,15 @@ class Hub:
         self._last_watched = self._clock()
         return f"{self._boot}-{self._sequence}"
 
+    def changes(self) -> int | None:
+        """Grows with whatever may have changed a monitor's state, name or being there; None while nobody listens."""
+        listening = self._bus is not None and self._bus.connected and not self._asleep()
+        return self._changes if listening else None
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._dirty.set()
+
     def _known_sequence(self, event_id: str | None) -> int | None:
         boot, _, number = (event_id or "").partition("-")
         if boot != self._boot or not number.isdigit() or len(number) > 18:
@@ -254,7 +266,7 @@ class Hub:
         for client in self._watchers.get(live.monitor_id, ()):
             client.offer(patch)
         if live.verdict_changed:
-            self._dirty.set()
+            self._changed()
 
     def _remember(self, patch: Patch) -> None:
         monitor_id = patch.live.monitor_id
@@ -265,7 +277,7 @@ class Hub:
 
     async def _on_event(self, message: Message) -> None:
         if message.subject.startswith(("events.monitor.", "events.maintenance.")):
-            self._dirty.set()
+            self._changed()
 
 
 class EventStream(Response):

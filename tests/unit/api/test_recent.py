@@ -2,7 +2,7 @@
 
 import pytest
 
-from farwatch_api.recent import LONGEST_SECONDS, Recent, keep_seconds
+from farwatch_api.recent import LONGEST_SECONDS, STEADY_SECONDS, Recent, keep_seconds
 
 
 class Clock:
@@ -53,3 +53,41 @@ async def test_an_error_is_not_kept() -> None:
         await recent.get("counts", fail)
     clock = Clock()
     assert await recent.get("counts", Figure(clock, 0)) == 1
+
+
+async def test_while_nothing_changes_a_figure_stays_good_for_longer() -> None:
+    clock, changes = Clock(), [0]
+    recent = Recent(clock, lambda: changes[0])
+    figure = Figure(clock, 0)
+    assert await recent.get("order", figure) == 1
+    clock.now += STEADY_SECONDS - 0.1
+    assert await recent.get("order", figure) == 1
+    changes[0] += 1
+    assert await recent.get("order", figure) == 2
+    clock.now += STEADY_SECONDS
+    assert await recent.get("order", figure) == 3
+
+
+async def test_what_changes_while_a_figure_is_found_makes_it_old() -> None:
+    clock, changes = Clock(), [0]
+    recent = Recent(clock, lambda: changes[0])
+
+    async def slow() -> int:
+        changes[0] += 1
+        return changes[0]
+
+    assert [await recent.get("order", slow) for _ in range(2)] == [1, 2]
+
+
+async def test_without_a_listener_only_the_cost_counts() -> None:
+    clock = Clock()
+    recent, figure = Recent(clock, lambda: None), Figure(clock, 0)
+    assert [await recent.get("order", figure) for _ in range(2)] == [1, 2]
+
+
+async def test_who_changes_something_sees_it_at_once() -> None:
+    clock = Clock()
+    recent, figure = Recent(clock, lambda: 1), Figure(clock, 1)
+    assert await recent.get("order", figure) == 1
+    recent.forget()
+    assert await recent.get("order", figure) == 2

@@ -11,7 +11,7 @@ from farwatch_api.deps import Dependencies
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Id, Words, split
 from farwatch_api.queries.monitors import Filters, all_tags
-from farwatch_api.queries.overview import bars_of, numbered_page, rows_by_id
+from farwatch_api.queries.overview import bars_of, numbered_page, order_of_all, rows_by_id
 from farwatch_api.queries.states import STATES, counts_by_state
 from farwatch_api.queries.system import read_system
 from farwatch_api.queries.uptime import uptime_day
@@ -75,9 +75,15 @@ async def overview(
     page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
 ) -> Response:
     filters = Filters(q.strip() or None, known(state, STATES), known(type, list(MONITOR_TYPES)), split(tag))
+    filtered = any((filters.q, filters.states, filters.types, filters.tags))
     live_since = deps.hub.position()
     async with deps.read() as connection:
-        rows, total, page = await numbered_page(connection, filters, page, PAGE_SIZE)
+        if not filtered:
+            order = await deps.recent.get("order", lambda: order_of_all(connection))
+            total, page = len(order), min(page, max(1, -(-len(order) // PAGE_SIZE)))
+            rows = await rows_by_id(connection, order[(page - 1) * PAGE_SIZE : page * PAGE_SIZE])
+        else:
+            rows, total, page = await numbered_page(connection, filters, page, PAGE_SIZE)
         monitors = await describe_rows(connection, rows, deps)
         counts = await deps.recent.get("counts", lambda: counts_by_state(connection))
         tags = await deps.recent.get("tags", lambda: all_tags(connection))
@@ -87,7 +93,7 @@ async def overview(
         "counts": counts,
         "everything": sum(counts.values()),
         "filters": filters,
-        "filtered": any((filters.q, filters.states, filters.types, filters.tags)),
+        "filtered": filtered,
         "tags": tags,
         "types": list(MONITOR_TYPES),
         "total": total,
