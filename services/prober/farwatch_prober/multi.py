@@ -59,14 +59,13 @@ class Multi:
                     self._multi.remove_handle(handle)
 
     def _on_socket(self, what: int, descriptor: int, multi: object, data: object) -> None:  # noqa: ARG002
-        interest = _INTEREST.get(what, 0)
+        """A socket that libcurl is done with is about to be closed, which takes it out of the set."""
+        interest = _INTEREST.get(what)
+        if interest is None:
+            self._watched.pop(descriptor, None)
+            return
         before = self._watched.get(descriptor)
-        if interest == 0:
-            if before is not None:
-                del self._watched[descriptor]
-                with suppress(OSError):  # closed already, which takes it out of the set
-                    self._epoll.unregister(descriptor)
-        elif before != interest:
+        if before != interest:
             self._watched[descriptor] = interest
             self._watch(descriptor, interest, is_known=before is not None)
 
@@ -82,10 +81,13 @@ class Multi:
             self._epoll.modify(descriptor, interest)
 
     def _on_ready(self) -> None:
-        act = self._multi.socket_action
+        act, watched = self._multi.socket_action, self._watched
         for descriptor, mask in self._epoll.poll(0, EVENTS_A_TURN):
-            if descriptor in self._watched:  # an earlier one of this turn may have ended it
+            if descriptor in watched:
                 act(descriptor, _SELECTED[mask & 31])
+            else:  # ended by an earlier one of this turn, or not closed after all
+                with suppress(OSError):
+                    self._epoll.unregister(descriptor)
         self._settle()
 
     def _on_timer(self, milliseconds: int) -> None:

@@ -8,6 +8,8 @@ from farwatch_prober.unfolding import Unfolder, unfolder_of
 BODY_MAX_BYTES = 1024 * 1024
 """Read after decompression, so a small answer cannot unfold into a large one."""
 HEADERS_MAX_BYTES = 64 * 1024
+QUIET_BYTES = 2048
+"""Headers are many small pieces: up to this size an answer's are not counted among what all answers hold."""
 TOGETHER_MAX_BYTES = 48 * 1024 * 1024
 """What slow answers may pile up: 2,000 of them would hold 2 GB if each were let to its own limit."""
 
@@ -43,13 +45,14 @@ class Sink:
     """One answer. `on_header` and `on_body` are libcurl's callbacks: None goes on, 0 ends the transfer."""
 
     __slots__ = (
-        "_keep", "_memory", "_unfolder", "chunks", "headers", "headers_size", "held", "is_garbled", "number", "size",
-        "starved",
+        "_headers_held", "_keep", "_memory", "_quiet_until", "_unfolder", "chunks", "headers", "headers_size", "held",
+        "is_garbled", "number", "size", "starved",
     )  # fmt: skip
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._keep = 0
+        self._keep = self._headers_held = 0
+        self._quiet_until = QUIET_BYTES
         self.number = next(_numbers)
         self.headers: list[bytes] = []
         self.chunks: list[bytes] = []
@@ -59,7 +62,8 @@ class Sink:
 
     def begin(self, keep: int) -> None:
         """`keep` bytes of the body are kept, the rest is counted."""
-        self.headers_size = self.size = 0
+        self.headers_size = self.size = self._headers_held = 0
+        self._quiet_until = QUIET_BYTES
         self._keep, self.starved, self.is_garbled, self._unfolder = keep, False, False, None
         self._memory.open(self)
 
@@ -75,30 +79,36 @@ class Sink:
         self.headers.clear()
         self.chunks.clear()
         self.held = 0
+        self._quiet_until = -1
         self.starved = True
 
     def on_header(self, line: bytes) -> int | None:
-        self.headers_size += len(line)
-        if self.starved or self.headers_size > HEADERS_MAX_BYTES:
-            return 0
         self.headers.append(line)
-        if line[:1] in b"cCH" and not self._take_encoding(line):
-            return 0
-        return self._hold(len(line))
+        self.headers_size = size = self.headers_size + len(line)
+        if line[:1] in b"cCH" and (line[:9].lower() == b"content-e" or line[:5] == b"HTTP/"):
+            return self._take_encoding(line)
+        return None if size <= self._quiet_until else self._hold_headers()
 
-    def _take_encoding(self, line: bytes) -> bool:
-        """False for a body that cannot be read, before anything is set aside for it."""
+    def _hold_headers(self) -> int | None:
+        if self.starved or self.headers_size > HEADERS_MAX_BYTES:
+            self.headers.pop()
+            return 0
+        more = self.headers_size - self._headers_held
+        self._headers_held = self.headers_size
+        return self._hold(more)
+
+    def _take_encoding(self, line: bytes) -> int | None:
+        """Ends the transfer of a body that cannot be read, before anything is set aside for it."""
+        name, _, value = line.partition(b":")
         if line.startswith(b"HTTP/"):  # a new answer, after an interim one
             self._unfolder = None
-            return True
-        name, _, value = line.partition(b":")
-        if name.strip().lower() != b"content-encoding":
-            return True
-        try:
-            self._unfolder = unfolder_of(value.decode("latin-1"))
-        except ValueError:
-            self.is_garbled = True
-        return not self.is_garbled
+        elif name.strip().lower() == b"content-encoding":
+            try:
+                self._unfolder = unfolder_of(value.decode("latin-1"))
+            except ValueError:
+                self.is_garbled = True
+                return 0
+        return self._hold_headers()
 
     def on_body(self, chunk: bytes) -> int | None:
         if self._unfolder is not None and not self.starved:

@@ -51,3 +51,26 @@ def test_one_that_holds_most_itself_ends_itself() -> None:
     assert sink.on_body(b"x" * 101) == 0
     assert sink.starved
     assert memory.used == 0
+
+
+def test_headers_count_once_they_are_many_and_give_way_too() -> None:
+    memory = Memory(limit=10_000)
+    few, many = begun(memory), begun(memory)
+    assert few.on_header(b"X: few\r\n") is None
+    assert memory.used == 0
+    for _ in range(9):
+        assert many.on_header(b"X: " + b"y" * 997) is None
+    assert memory.used == many.held == 9000
+    assert many.on_body(b"z" * 1001) == 0
+    assert many.starved
+    assert many.on_header(b"X: more\r\n") == 0
+    assert (many.end(), memory.used) == (([], b""), 0)
+    assert few.end() == ([b"X: few\r\n"], b"")
+
+
+def test_an_unknown_encoding_ends_the_transfer_in_any_case() -> None:
+    for name in (b"Content-Encoding", b"content-encoding", b"CONTENT-ENCODING"):
+        sink = begun(Memory())
+        assert sink.on_header(b"Content-Type: text/html\r\n") is None
+        assert sink.on_header(name + b": teapot\r\n") == 0
+        assert sink.is_garbled
