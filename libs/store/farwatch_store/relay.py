@@ -1,4 +1,4 @@
-"""The relay: carries the log to the bus, in order, every event at least once."""
+"""The relay: carries the log to the bus, every event at least once, in order unless one has to be sent again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,11 +23,12 @@ log = structlog.get_logger("farwatch_store")
 
 
 class Relay:
-    """Publishes unpublished events one after another and stores how far it came after each batch.
+    """Publishes unpublished events a batch at a time and stores how far it came after each.
 
-    `publish` returns once the bus has the event (with its id as message id: a relay that died before it stored its
-    position publishes the batch again). An error of it whose `permanent` is False is retried after a second, any
-    other ends `run`. Only one relay may run at a time: the caller holds the lease.
+    `publish` returns once the bus has the event; it is called for a whole batch at once, in order, and does not wait
+    before it sends. The event's id has to be the message id: what was sent beyond an event that failed, or before the
+    position was stored, is sent again. An error of it whose `permanent` is False is retried after a second, any other
+    ends `run`. Only one relay may run at a time: the caller holds the lease.
     """
 
     def __init__(self, db: Database, publish: Publish) -> None:
@@ -65,12 +66,16 @@ class Relay:
             events = await read_log(connection, self._published, BATCH)
         if not events:
             return 0
+        sending = [asyncio.ensure_future(self._publish(event)) for event in events]
         try:
-            for event in events:
-                await self._publish(event)
+            for event, sent in zip(events, sending, strict=True):
+                await sent
                 # Kept in memory too, so that a database that goes away now does not make us publish it twice.
                 self._published = event.position
         finally:
+            for sent in sending:
+                sent.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
             await self._save()
         return len(events)
 
