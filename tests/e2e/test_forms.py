@@ -63,8 +63,7 @@ def test_editing_saves_what_was_written_and_keeps_the_rest(
     )
     page.goto(f"/monitors/{monitor_id}/edit")
     page.get_by_label("Name", exact=True).fill("Edited twice")
-    page.get_by_text("Regions and tags").click()
-    page.get_by_label("Tags").fill("a, b")
+    page.get_by_label("Tags").fill("a, b")  # its section is open: a tag is set
     page.get_by_role("button", name="Save changes").click()
     expect(page).to_have_url(re.compile(rf"/monitors/{monitor_id}$"))
     saved = api.get(f"/api/monitors/{monitor_id}").json()["data"]
@@ -72,7 +71,7 @@ def test_editing_saves_what_was_written_and_keeps_the_rest(
     assert saved["headers"] == {"Authorization": "********", "Accept": "text/html"}
 
 
-def test_fields_that_the_form_does_not_show_survive_editing_and_cloning(
+def test_options_survive_editing_and_cloning(
     page: Page, api: httpx.Client, target: Target, make_monitor: Callable[..., int]
 ) -> None:
     port = int(target.url.rsplit(":", 1)[1])
@@ -88,6 +87,60 @@ def test_fields_that_the_form_does_not_show_survive_editing_and_cloning(
     answers = [api.get(f"/api/monitors/{each}").json()["data"]["ip_family"] for each in (monitor_id, copied)]
     api.delete(f"/api/monitors/{copied}")
     assert answers == ["ipv4", "ipv4"]
+
+
+def test_assertions_are_edited_in_rows_and_a_wrong_one_says_so(
+    page: Page, api: httpx.Client, target: Target, make_monitor: Callable[..., int]
+) -> None:
+    kept = {"subject": "body.json.queue", "operator": "equals", "value": 3, "severity": "degraded"}
+    gone = {"subject": "header.x-cache", "operator": "one_of", "value": ["HIT", "MISS"], "severity": "down"}
+    monitor_id = make_monitor(name="Rows", url=target.url, assertions=[gone, kept], interval_seconds=3600)
+    page.goto(f"/monitors/{monitor_id}/edit")
+    rows = page.locator("[data-row]")
+    expect(rows).to_have_count(2)
+    rows.nth(0).get_by_role("button", name="Remove this assertion").click()
+    page.get_by_role("button", name="Add an assertion").click()
+    rows.nth(1).get_by_label("Of what").select_option(label="Status code")
+    rows.nth(1).get_by_label("How", exact=True).select_option(label="is one of")
+    rows.nth(1).get_by_role("textbox", name="Value").fill("teapot")
+    page.get_by_role("button", name="Save changes").click()
+    expect(rows.nth(1).locator(".error")).to_contain_text("must be a code such as 200", ignore_case=True)
+    expect(rows.nth(1).get_by_role("textbox", name="Value")).to_be_focused()
+    rows.nth(1).get_by_role("textbox", name="Value").fill("200, 418")
+    page.get_by_role("button", name="Save changes").click()
+    expect(page).to_have_url(re.compile(rf"/monitors/{monitor_id}$"))
+    saved = api.get(f"/api/monitors/{monitor_id}").json()["data"]["assertions"]
+    added = {"subject": "status", "operator": "one_of", "value": ["200", "418"], "severity": "down"}
+    assert saved == [kept, added]
+
+
+def test_secrets_are_kept_replaced_and_removed_and_the_body_is_one_of_its_kinds(
+    page: Page, api: httpx.Client, target: Target, make_monitor: Callable[..., int]
+) -> None:
+    monitor_id = make_monitor(
+        name="Guarded",
+        url=target.url,
+        interval_seconds=3600,
+        auth={"type": "basic", "username": "ada", "password": "pass-phrase-1"},
+        proxy="http://127.0.0.1:9",
+        proxy_username="me",
+        proxy_password="pass-phrase-2",
+    )
+    answer = page.goto(f"/monitors/{monitor_id}/edit")
+    assert answer is not None
+    assert "pass-phrase" not in answer.text()
+    page.get_by_label("Body", exact=True).select_option("json")
+    expect(page.get_by_label("Method")).to_have_value("POST")
+    page.get_by_label("JSON", exact=True).fill("{not json")
+    page.get_by_role("button", name="Remove: Proxy’s password").click()
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.locator('[data-field="json"] .error')).to_contain_text("not JSON")
+    page.get_by_label("JSON", exact=True).fill('{"a": [1]}')
+    page.get_by_role("button", name="Save changes").click()
+    expect(page).to_have_url(re.compile(rf"/monitors/{monitor_id}$"))
+    saved = api.get(f"/api/monitors/{monitor_id}").json()["data"]
+    assert (saved["json"], saved["body"], saved["proxy_username"]) == ({"a": [1]}, None, "me")
+    assert (saved["auth"]["password"], saved["proxy_password"]) == ("********", "")
 
 
 @pytest.fixture

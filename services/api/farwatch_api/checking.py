@@ -10,6 +10,7 @@ from starlette.responses import Response
 from farwatch_api.deps import Deps
 from farwatch_api.envelope import success, timestamp_ms
 from farwatch_api.errors import Conflict, NotFound, Unavailable
+from farwatch_api.presentation.expectations import explained
 from farwatch_api.problems import Invalid
 from farwatch_bus import BusTimeout, Message, NoResponders
 from farwatch_events import subjects
@@ -111,6 +112,7 @@ def describe(region: str, result: CheckResult) -> dict[str, Any]:
         "error_class": result.error_class,
         "error": result.error,
         "reasons": result.reasons,
+        "assertions": [explained(assertion.model_dump(mode="json")) for assertion in result.assertions],
         "certificate": None
         if certificate is None
         else {

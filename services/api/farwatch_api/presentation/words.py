@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from farwatch_api.presentation.expectations import explained
 from farwatch_api.views import duration
 
 STATE_WORDS: Final[dict[str, str]] = {
@@ -110,6 +111,7 @@ FILTERS: Final[dict[str, Any]] = {
     "duration": duration,
     "counted": counted,
     "why": why,
+    "explained": explained,
     "state_word": lambda state: STATE_WORDS.get(state, state),
     "type_word": lambda kind: TYPE_WORDS.get(kind, kind),
     "channel_word": lambda kind: CHANNEL_WORDS.get(kind, kind),

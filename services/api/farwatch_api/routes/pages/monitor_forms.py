@@ -3,30 +3,20 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic_core import PydanticUndefined
 from starlette.responses import Response
 
 from farwatch_api.commands.specs import shown
 from farwatch_api.deps import Dependencies, Deps
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Id
+from farwatch_api.presentation.monitor_fields import form_values
 from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.monitors import read_monitor
-from farwatch_api.queries.settings import list_channels, region_names
+from farwatch_api.queries.settings import list_channels, monitor_names, region_names
 from farwatch_api.routes.pages.rendering import PageRoute, render_page
-from farwatch_events.monitor import MONITOR_TYPES, fields_of
+from farwatch_events.monitor import MONITOR_TYPES
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-
-
-def defaults() -> dict[str, Any]:
-    """Every field of every type as an untouched form shows it; a required one is empty."""
-    values: dict[str, Any] = {}
-    for kind in MONITOR_TYPES:
-        for name, field in fields_of(kind).items():
-            default = field.get_default(call_default_factory=True)
-            values.setdefault(name, "" if default is PydanticUndefined or default is None else default)
-    return {**values, "timeout_seconds": ""}
 
 
 async def read_spec(deps: Deps, monitor_id: int) -> dict[str, Any]:
@@ -38,20 +28,20 @@ async def read_spec(deps: Deps, monitor_id: int) -> dict[str, Any]:
     return {**shown(row["spec"]), "enabled": row["enabled"], "tags": list(row["tags"])}
 
 
-async def render_form(request: Request, deps: Deps, spec: dict[str, Any], **values: Any) -> Response:
+async def render_form(
+    request: Request, deps: Deps, spec: dict[str, Any], monitor_id: int | None = None, *, clone: bool = False
+) -> Response:
     async with deps.read() as connection:
         channels, regions = await list_channels(connection), await region_names(connection)
-    given = {name: value for name, value in spec.items() if value is not None}
-    return await render_page(
-        request,
-        deps,
-        "monitors/form.html",
-        spec=defaults() | given,
-        channels=channels,
-        regions=regions,
-        types=list(MONITOR_TYPES),
-        **values,
-    )
+        others = await monitor_names(connection)
+    values = {
+        "channels": channels,
+        "regions": regions,
+        "parents": [other for other in others if other["id"] != monitor_id],
+        "monitor_id": monitor_id,
+        "clone": clone,
+    }
+    return await render_page(request, deps, "monitors/form.html", **form_values(spec, clone=clone), **values)
 
 
 @router.get("/monitors/new")
@@ -64,14 +54,12 @@ async def new_monitor(
 ) -> Response:
     if clone is not None:
         spec = await read_spec(deps, clone)
-        return await render_form(
-            request, deps, {**spec, "name": f"{spec['name']} copy"}, monitor_id=None, clone=clone, base=spec
-        )
+        return await render_form(request, deps, {**spec, "name": f"{spec['name']} copy"}, clone=True)
     spec = {"type": type if type in MONITOR_TYPES else "http", "url": target, "host": target}
-    return await render_form(request, deps, spec, monitor_id=None, clone=None)
+    return await render_form(request, deps, spec)
 
 
 @router.get("/monitors/{monitor_id}/edit")
 async def edit_monitor(request: Request, deps: Dependencies, monitor_id: Id) -> Response:
     spec = await read_spec(deps, monitor_id)
-    return await render_form(request, deps, spec, monitor_id=monitor_id, clone=None)
+    return await render_form(request, deps, spec, monitor_id)

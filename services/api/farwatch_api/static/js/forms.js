@@ -1,6 +1,7 @@
 // <form data-json="POST /api/…">: sent as JSON; what the server says about a field stands at that field, input stays.
 
 import { proceed } from "./actions.js";
+import { placeOf, readAssertions } from "./assertions.js";
 import { call } from "./http.js";
 import { toast } from "./toast.js";
 
@@ -14,7 +15,11 @@ const READ = {
   words: (control) => words(control.value),
   moment: (control) => (control.value ? new Date(control.value).toISOString() : null),
   pairs: (control) => pairs(control.value),
+  json: (control) => (control.value.trim() === "" ? null : JSON.parse(control.value)),
+  secret: (control) => (control.value !== "" || ["new", "removed"].includes(control.dataset.state) ? control.value : MASK),
 };
+/** What a stored secret reads as; written back it stays. A secret that was lost in cloning is refused by this too. */
+const MASK = "********";
 
 /** "Name: value" lines as an object. A line without a colon is a name without a value, which the server explains. */
 function pairs(text) {
@@ -36,7 +41,9 @@ export function gather(form) {
   for (const control of form.querySelectorAll("[name][data-kind]")) {
     if (control.closest("[data-for][hidden]") || control.matches(":disabled")) continue;
     const { kind } = control.dataset;
-    if (kind === "ids" || kind === "names") {
+    // Not chosen, such as the JSON of a request that has a text: taken back to its default.
+    if (control.closest("[data-when][hidden]")) put(data, control.name, null);
+    else if (kind === "ids" || kind === "names") {
       data[control.name] ??= [];
       const chosen = control.tagName === "SELECT" ? [...control.selectedOptions].map((option) => option.value) : control.checked ? [control.value] : [];
       data[control.name].push(...(kind === "ids" ? chosen.map(Number) : chosen));
@@ -46,13 +53,28 @@ export function gather(form) {
       put(data, control.name, READ[kind](control));
     }
   }
-  return { ...unseen(form, data), ...tidy(data, form) };
+  for (const editor of form.querySelectorAll("[data-assertions]")) {
+    if (!editor.closest("[data-for][hidden]")) data.assertions = readAssertions(editor);
+  }
+  const tidied = tidy(data, form);
+  return "lean" in form.dataset ? lean(tidied) : tidied;
 }
 
-/** What a clone takes over although the form has no field for it; another type has other fields. */
-function unseen(form, data) {
-  const base = JSON.parse(form.dataset.base ?? "{}");
-  return base.type === data.type ? base : {};
+/** Something new needs no fields at their defaults. */
+const lean = (data) => Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null));
+
+/** Texts that are meant to be JSON and are not, as the server would tell of them. */
+function unreadable(form) {
+  const errors = [];
+  for (const control of form.querySelectorAll('[data-kind="json"]')) {
+    if (control.closest("[data-for][hidden], [data-when][hidden]")) continue;
+    try {
+      READ.json(control);
+    } catch (error) {
+      errors.push({ field: control.name, message: `is not JSON: ${error.message}` });
+    }
+  }
+  return errors;
 }
 
 /** Empty optional texts are null, so that the server's default counts; no way to sign in is none at all. */
@@ -66,6 +88,8 @@ function tidy(data, form) {
 }
 
 function fieldFor(form, name) {
+  const row = placeOf(form, name);
+  if (row) return row;
   let path = name;
   while (path) {
     const found = [...form.querySelectorAll(`[data-field="${CSS.escape(path)}"]`)].find((field) => !field.closest("[data-for][hidden]"));
@@ -85,8 +109,9 @@ export function showErrors(form, errors, message) {
       continue;
     }
     field.classList.add("has-error");
-    field.querySelector(".error").textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`.replace(/\.\.$/, ".");
-    field.querySelector("input, select, textarea")?.setAttribute("aria-invalid", "true");
+    [...field.querySelectorAll(".error")].at(-1).textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`.replace(/\.\.$/, ".");
+    const control = field.querySelector(`[data-part="${error.field.split(".").at(-1)}"]:not([hidden])`) ?? field.querySelector("input:not([hidden]), select:not([hidden]), textarea:not([hidden])");
+    control?.setAttribute("aria-invalid", "true");
     field.closest("details")?.setAttribute("open", "");
   }
   if (!errors.length) homeless.push(message);
@@ -97,19 +122,24 @@ export function showErrors(form, errors, message) {
   } else if (homeless.length) {
     toast(homeless.join(" "), true);
   }
-  form.querySelector(".has-error input, .has-error select, .has-error textarea")?.focus();
+  form.querySelector(".has-error [aria-invalid]")?.focus();
 }
 
 function clearErrors(form) {
   for (const field of form.querySelectorAll(".has-error")) {
     field.classList.remove("has-error");
-    field.querySelector("[aria-invalid]")?.removeAttribute("aria-invalid");
+    for (const control of field.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
   }
   const message = form.querySelector(".form-message");
   if (message) message.hidden = true;
 }
 
 async function send(form) {
+  const unread = unreadable(form);
+  if (unread.length) {
+    showErrors(form, unread, "");
+    return;
+  }
   const button = form.querySelector('button:not([type="button"])');
   button.setAttribute("aria-busy", "true");
   const [method, path] = form.dataset.json.split(" ");
@@ -141,6 +171,22 @@ document.addEventListener("input", (event) => {
   const form = event.target.closest("form[data-guard]");
   if (form) form.dataset.changed = "yes";
   event.target.closest(".has-error")?.classList.remove("has-error");
+  event.target.removeAttribute("aria-invalid");
+});
+// A stored secret: kept, replaced or removed.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-secret]");
+  if (!button) return;
+  const field = button.closest(".field");
+  const control = field.querySelector('[data-kind="secret"]');
+  const kept = field.querySelector("[data-kept]");
+  const removed = button.dataset.secret === "remove";
+  control.dataset.state = removed ? "removed" : "kept";
+  control.hidden = removed;
+  kept.querySelector(".kept-word").textContent = removed ? "Removed when you save" : "Kept if left empty";
+  kept.classList.toggle("is-removed", removed);
+  if (!removed) control.focus();
+  button.form.dataset.changed = "yes";
 });
 addEventListener("beforeunload", (event) => {
   if (document.querySelector('form[data-changed="yes"]')) event.preventDefault();

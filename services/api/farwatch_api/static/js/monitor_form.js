@@ -16,19 +16,25 @@ function suggestName() {
   name.placeholder = target.replace(/^https?:\/\//, "").replace(/\/$/, "");
 }
 
-function signIn() {
-  const kind = form.elements.namedItem("auth.type").value;
-  const wanted = { basic: ["auth.username", "auth.password"], bearer: ["auth.token"] }[kind] ?? [];
-  for (const name of ["auth.username", "auth.password", "auth.token"]) {
-    form.querySelector(`[data-field="${name}"]`).hidden = !wanted.includes(name);
-    form.elements.namedItem(name).disabled = !wanted.includes(name);
+/** data-when="method=POST|PUT": shown while the control named there has one of these values. */
+function unfold() {
+  for (const part of form.querySelectorAll("[data-when]")) {
+    const [name, values] = part.dataset.when.split("=");
+    part.hidden = !values.split("|").includes(form.elements.namedItem(name).value);
   }
+}
+
+/** Few servers read the body of a GET. */
+function suggestMethod(body) {
+  const method = form.elements.namedItem("method");
+  if (body && method.value === "GET") method.value = "POST";
 }
 
 if (form) {
   form.addEventListener("change", (event) => {
     if (event.target.name === "type") reveal(event.target.value);
-    if (event.target.name === "auth.type") signIn();
+    if (event.target.name === "body_kind") suggestMethod(event.target.value);
+    unfold();
   });
   form.addEventListener("input", suggestName);
   form.addEventListener("submit", () => {
@@ -38,5 +44,5 @@ if (form) {
   const name = form.elements.namedItem("name");
   name.defaultPlaceholder = name.placeholder;
   reveal(form.querySelector('[name="type"]:checked').value);
-  signIn();
+  unfold();
 }
