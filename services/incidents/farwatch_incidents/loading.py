@@ -54,7 +54,8 @@ async def load(connection: Connection, keep_raw_days: int) -> Loaded:
     if shard is None:
         raise LookupError("health.shards has no row for shard 0")
     board = Board(keep_raw_days)
-    board.now_ms, board.pushes.clock_ms = shard["now_ms"], shard["push_clock_ms"]
+    board.now_ms = shard["now_ms"]
+    board.pushes.go_on(shard["push_clock_ms"], board.now_ms)
     board.next_incident_id = shard["next_incident_id"]
     position = await read_position(connection, CONSUMER)
     offsets = {

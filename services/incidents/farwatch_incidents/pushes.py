@@ -1,34 +1,81 @@
 """Push monitors: when the next push of each is due, on a clock that counts only time in which one could have come."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from farwatch_events.cron import find_zone
 from farwatch_events.results import CheckResult, ErrorClass
+from farwatch_incidents.rules import pushing
 from farwatch_incidents.rules.config import MonitorConfig
-from farwatch_incidents.rules.deadlines import DueQueue, Moment, advance_push_clock
+from farwatch_incidents.rules.deadlines import LONGEST_PAUSE_MS, DueQueue, Moment, advance_push_clock
 from farwatch_incidents.rules.reasons import lasting
 from farwatch_incidents.rules.votes import LocalState
 
 
 class Pushes:
+    """Deadlines are moments of `clock_ms`, which stands still in dark time; a schedule's moments are put on it as far
+    ahead as they are by the clock on the wall."""
+
     def __init__(self) -> None:
         self.clock_ms = 0
         self._seen_ms = 0
         self._due = DueQueue()
 
-    def run(self, now_ms: int) -> None:
-        """A message of region push came."""
-        self.clock_ms = advance_push_clock(self.clock_ms, self._seen_ms, now_ms)
-        self._seen_ms = now_ms
+    def go_on(self, clock_ms: int, seen_ms: int) -> None:
+        """As the fold before left it at `seen_ms`: a longer break between the two was dark too."""
+        self.clock_ms, self._seen_ms = clock_ms, seen_ms
 
-    def expect(self, config: MonitorConfig, local: LocalState) -> LocalState:
-        """From now on the monitor has its whole period again."""
-        return self._until(config, local, self.clock_ms + config.push_period_ms)
+    def run(self, now_ms: int) -> int | None:
+        """A message of region push came. Returns since when nobody could push, None when somebody always could."""
+        before_ms, self._seen_ms = self._seen_ms, max(self._seen_ms, now_ms)
+        self.clock_ms = advance_push_clock(self.clock_ms, before_ms, now_ms)
+        return before_ms if 0 < before_ms < now_ms - LONGEST_PAUSE_MS else None
 
-    def expect_after_miss(self, config: MonitorConfig, local: LocalState) -> LocalState:
-        return self._until(config, local, max(local.deadline_ms, self.clock_ms) + config.interval_ms)
+    def expect(self, config: MonitorConfig, local: LocalState, now_ms: int) -> LocalState:
+        """From now on the monitor has its whole period again, or until its next moment."""
+        return self._until(config, pushing.without_run(local), self._ahead(config, now_ms))
+
+    def begin(self, config: MonitorConfig, local: LocalState, call: CheckResult) -> LocalState:
+        """A run starts, and its end is waited for in place of the next push where there is a limit for it."""
+        run_id = (call.push and call.push.run_id) or ""
+        local = replace(local, run_started_ms=call.slot_ms, run_id=run_id)
+        limit_ms = config.plan.run_limit_ms
+        return local if limit_ms is None else self._until(config, local, self.clock_ms + limit_ms)
+
+    def finish(self, config: MonitorConfig, local: LocalState, call: CheckResult, now_ms: int) -> LocalState:
+        """The end of another run than the one waited for is a sign of life and no more."""
+        if pushing.is_running(config, local) and not pushing.ends_run(local, call):
+            return local
+        return self.expect(config, local, now_ms)
+
+    def forgive(self, config: MonitorConfig, local: LocalState, dark_from_ms: int, now_ms: int) -> LocalState:
+        """What to wait for now that somebody listens again: a push that may have been lost is not waited for."""
+        ahead_ms = self._ahead(config, now_ms)
+        if pushing.is_running(config, local):
+            return self._until(config, local, max(local.deadline_ms, ahead_ms))
+        due_ms = dark_from_ms + local.deadline_ms - self.clock_ms - config.grace_ms
+        if pushing.may_have_been_lost(config, due_ms, dark_from_ms, now_ms):
+            return self._until(config, local, ahead_ms)
+        if config.plan.cron is not None:
+            return self._until(config, local, self.clock_ms + due_ms - now_ms + config.grace_ms)
+        return local
+
+    def expect_after_miss(self, config: MonitorConfig, local: LocalState, now_ms: int) -> LocalState:
+        due_ms = pushing.due_after_miss(config, self._was_due_ms(config, local, now_ms), now_ms)
+        local = pushing.without_run(local)
+        return self._until(config, local, self.clock_ms + due_ms - now_ms + config.grace_ms)
+
+    def _ahead(self, config: MonitorConfig, now_ms: int) -> int:
+        return self.clock_ms + pushing.due_after(config, now_ms) - now_ms + config.grace_ms
+
+    def _was_due_ms(self, config: MonitorConfig, local: LocalState, now_ms: int) -> int:
+        return now_ms - (self.clock_ms - local.deadline_ms) - config.grace_ms
 
     def _until(self, config: MonitorConfig, local: LocalState, deadline_ms: int) -> LocalState:
-        self._due.watch(config.monitor_id, "", deadline_ms)
+        if deadline_ms < local.deadline_ms:
+            self._due.hasten(config.monitor_id, "", deadline_ms)
+        else:
+            self._due.watch(config.monitor_id, "", deadline_ms)
         return replace(local, deadline_ms=deadline_ms)
 
     def hasten(self, monitor_id: int) -> None:
@@ -41,7 +88,6 @@ class Pushes:
 
     def miss(self, config: MonitorConfig, local: LocalState, now_ms: int) -> CheckResult:
         """The result that stands for the push that did not come."""
-        silent_ms = self.clock_ms - local.deadline_ms + config.push_period_ms
         return CheckResult(
             monitor_id=config.monitor_id,
             config_version=config.config_version,
@@ -50,5 +96,16 @@ class Pushes:
             started_ms=now_ms,
             finished_ms=now_ms,
             error_class=ErrorClass.MISSED,
-            error=f"no push came for {lasting(silent_ms // 1000)}",
+            error=self._why_missed(config, local, now_ms),
         )
+
+    def _why_missed(self, config: MonitorConfig, local: LocalState, now_ms: int) -> str:
+        plan = config.plan
+        if pushing.is_running(config, local):
+            return f"started but did not finish within {lasting((plan.run_limit_ms or 0) // 1000)}"
+        if plan.cron is None:
+            silent_ms = self.clock_ms - local.deadline_ms + config.push_period_ms
+            return f"no push came for {lasting(silent_ms // 1000)}"
+        due_ms = self._was_due_ms(config, local, now_ms)
+        due = datetime.fromtimestamp(due_ms / 1000, find_zone(plan.time_zone) or UTC)
+        return f"no push came that was due at {due:%Y-%m-%d %H:%M} ({plan.time_zone})"

@@ -1,6 +1,6 @@
 """The SQL of the fold, each with a line of why."""
 
-from farwatch_incidents.rules.config import SPEC_FIELDS
+from farwatch_incidents.rules.config import PUSH_FIELDS, SPEC_FIELDS
 
 # First in the transaction: the row locks keep a second fold out, and either count tells that somebody else was here.
 # Heartbeats move the clock every 2 s, also while a backlog is read: where it jumps, there was nobody to see anything.
@@ -144,7 +144,9 @@ REGIONS = "select name, enabled from config.regions"
 
 # As an array, since a cast that fails on one odd monitor would hide all others.
 _MONITOR = f"""
-    select id, jsonb_build_array({", ".join(f"spec -> '{name}'" for name in SPEC_FIELDS)}) as spec, config_version,
+    select id, jsonb_build_array({", ".join(f"spec -> '{name}'" for name in SPEC_FIELDS)}, case when type = 'push'
+        then jsonb_build_object({", ".join(f"'{name}', spec -> '{name}'" for name in PUSH_FIELDS)}) end) as spec,
+        config_version,
         enabled, deleted_at is null as alive
     from config.monitors
 """  # noqa: S608

@@ -1,15 +1,31 @@
 """What the rules need to know of a monitor's configuration and of maintenance windows."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from farwatch_events.assertions import Assertion
 from farwatch_events.maintenance import Weekly, occurrences
 from farwatch_events.subjects import PUSH_REGION
 
 SHORTEST_EXTRA_MS = 30_000
 """A scheduler that takes over, and catches up, needs a moment even where intervals are short."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushPlan:
+    """What a push monitor has beside interval and grace. `cron` takes the interval's place; `run_limit_ms` is how long
+    a run may take that was started, None when its end is not waited for."""
+
+    cron: str | None = None
+    time_zone: str = "UTC"
+    run_limit_ms: int | None = None
+    assertions: tuple[Assertion, ...] = ()
+    degraded_ms: int | None = None
+
+
+NO_PLAN = PushPlan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +43,20 @@ class MonitorConfig:
     enabled: bool = True
     push_grace_ms: int | None = None
     """None for everything but push monitors."""
+    plan: PushPlan = NO_PLAN
 
     @property
     def is_push(self) -> bool:
         return self.push_grace_ms is not None
 
     @property
+    def grace_ms(self) -> int:
+        return self.push_grace_ms or 0
+
+    @property
     def push_period_ms(self) -> int:
-        """A push monitor must call again within this time."""
-        return self.interval_ms + (self.push_grace_ms or 0)
+        """A push monitor without a schedule must call again within this time."""
+        return self.interval_ms + self.grace_ms
 
     @property
     def expiry_ms(self) -> int:
@@ -58,12 +79,14 @@ SPEC_FIELDS = (
     "grace_seconds",
 )  # fmt: skip
 """What the rules need of a stored specification, in the order of `config_of`."""
+PUSH_FIELDS = ("cron", "time_zone", "run_limit_seconds", "assertions", "degraded_ms")
+"""And of a push monitor, as an object after those."""
 
 
 def config_of(monitor_id: int, spec: Sequence[Any], config_version: int, *, enabled: bool) -> MonitorConfig:
     """From the values of SPEC_FIELDS as they were stored, None for a field that was not: the whole specification, of
     a hundred thousand monitors, takes a minute to parse. Raises ValueError or TypeError for what is no monitor."""
-    kind, name, interval, timeout, retries, pause, regions, tags, grace = spec
+    kind, name, interval, timeout, retries, pause, regions, tags, grace, *push = spec
     if not isinstance(kind, str) or not isinstance(name, str):
         raise ValueError("a monitor has a type and a name")
     interval, retries = int(interval or 60), 1 if retries is None else int(retries)
@@ -81,6 +104,18 @@ def config_of(monitor_id: int, spec: Sequence[Any], config_version: int, *, enab
         tags=frozenset(tags or ()),
         enabled=enabled,
         push_grace_ms=(30 if grace is None else int(grace)) * 1000 if is_push else None,
+        plan=_plan_of(push[0]) if is_push and push and push[0] else NO_PLAN,
+    )
+
+
+def _plan_of(fields: Mapping[str, Any]) -> PushPlan:
+    limit, slow = fields.get("run_limit_seconds"), fields.get("degraded_ms")
+    return PushPlan(
+        cron=fields.get("cron"),
+        time_zone=fields.get("time_zone") or "UTC",
+        run_limit_ms=None if limit is None else int(limit) * 1000,
+        assertions=tuple(Assertion.model_validate(each) for each in fields.get("assertions") or ()),
+        degraded_ms=None if slow is None else int(slow),
     )
 
 

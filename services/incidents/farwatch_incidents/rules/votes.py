@@ -26,8 +26,8 @@ class LocalState:
     `answered` is whether there ever was a success. `asked_slot_ms` is the failure elsewhere that a confirmation was
     asked for, 0 when none is outstanding. `shares` is what others may fail with too: "address 192.0.2.1", "certificate
     CN=a". `run_since_ms` is the slot since which results came without a gap in which votes expire; `stale` is one that
-    nobody renewed. `deadline_ms` is when the next push is due, on the push clock; `guard` is what was learned of
-    the page.
+    nobody renewed. `deadline_ms` is when the next push is due, on the push clock; `run_started_ms` is when its run
+    began that has not ended, 0 when none has, `run_id` its name if it has one; `guard` is what was learned of the page.
     """
 
     vote: Vote = "unknown"
@@ -51,6 +51,8 @@ class LocalState:
     asked_slot_ms: int = 0
     asked_at_ms: int = 0
     deadline_ms: int = 0
+    run_started_ms: int = 0
+    run_id: str = ""
     guard: Guard = UNLEARNED
     scheduled: Window = EMPTY
     confirmation: Window = EMPTY
