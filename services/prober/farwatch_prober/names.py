@@ -151,6 +151,7 @@ def parse_servers(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
     return tuple(split_host_port(text, DNS_PORT) for text in texts)
 
 
+@lru_cache(maxsize=CACHED_NAMES)
 def split_host_port(text: str, default_port: int) -> tuple[str, int]:
     """("1.1.1.1", 53) of "1.1.1.1", "1.1.1.1:53", "[::1]:53" or "::1". Raises ValueError that shows the text."""
     if (whole := _address(text.strip("[]"))) is not None:

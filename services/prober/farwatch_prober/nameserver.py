@@ -4,6 +4,7 @@ import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 
 from farwatch_prober import dnswire
 from farwatch_prober.outcome import endpoint
@@ -11,6 +12,8 @@ from farwatch_prober.outcome import endpoint
 MAX_OUTSTANDING = 2000
 RESEND_AFTER_SECONDS = (1.0, 1.0, 2.0)
 """Each counted from the sending before it."""
+LOOK_SECONDS = 0.05
+"""How often questions are looked for that wait too long, which costs less than timers for each."""
 QUERIES_PER_SOCKET = 256
 """Then a socket with another source port takes over, so that forged answers stay hard to place."""
 
@@ -26,11 +29,14 @@ class ServerFault(Exception):
 
 @dataclass(slots=True)
 class _Question:
+    """`deadline` and `resend_at` are the loop's time."""
+
     name: str
     record_type: int
     reply: "asyncio.Future[dnswire.Reply]"
+    deadline: float
     sent: int = 0
-    resend: asyncio.TimerHandle | None = None
+    resend_at: float = inf
 
 
 @dataclass(eq=False)
@@ -41,6 +47,7 @@ class _Socket(asyncio.DatagramProtocol):
     transport: asyncio.DatagramTransport | None = None
     used: int = 0
     retired: bool = False
+    is_looking: bool = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.DatagramTransport) or hasattr(transport, "sendto")
@@ -65,19 +72,31 @@ class _Socket(asyncio.DatagramProtocol):
                 question.reply.set_exception(ServerFault(what))
 
     def send(self, message_id: int, question: _Question) -> None:
-        """Now, and again and again until it is released."""
+        """Now, and again and again until it is released or its time is up."""
         if self.transport is None or self.transport.is_closing():
             return
+        loop = question.reply.get_loop()
         self.transport.sendto(dnswire.encode_query(message_id, question.name, question.record_type))
-        if question.sent < len(RESEND_AFTER_SECONDS):
-            after = RESEND_AFTER_SECONDS[question.sent]
-            question.resend = question.reply.get_loop().call_later(after, self.send, message_id, question)
+        more = question.sent < len(RESEND_AFTER_SECONDS)
+        question.resend_at = loop.time() + RESEND_AFTER_SECONDS[question.sent] if more else inf
         question.sent += 1
+        if not self.is_looking:
+            self.is_looking = True
+            loop.call_later(LOOK_SECONDS, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for message_id, question in list(self.questions.items()):
+            if question.deadline <= now and not question.reply.done():
+                question.reply.set_exception(TimeoutError())
+            elif question.resend_at <= now and not question.reply.done():
+                self.send(message_id, question)
+        self.is_looking = bool(self.questions)
+        if self.is_looking:
+            loop.call_later(LOOK_SECONDS, self._look, loop)
 
     def release(self, message_id: int) -> None:
-        question = self.questions.pop(message_id, None)
-        if question is not None and question.resend is not None:
-            question.resend.cancel()
+        self.questions.pop(message_id, None)
         if self.retired and not self.questions:
             self.close()
 
@@ -110,10 +129,11 @@ class NameServer:
         if self.outstanding >= MAX_OUTSTANDING:
             raise ServerFault("has too many unanswered questions of ours", busy=True)
         self.outstanding += 1
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
-            async with asyncio.timeout(timeout_seconds):
-                reply = None if by_tcp else await self._ask_udp(name, record_type)
-                if reply is None or reply.truncated:
+            reply = None if by_tcp else await self._ask_udp(name, record_type, deadline)
+            if reply is None or reply.truncated:
+                async with asyncio.timeout_at(deadline):
                     reply = await self._ask_tcp(name, record_type)
         except TimeoutError:
             self.suspect = True
@@ -130,11 +150,15 @@ class NameServer:
         self.answered_ever = True
         return reply
 
-    async def _ask_udp(self, name: str, record_type: int) -> dnswire.Reply:
+    async def _ask_udp(self, name: str, record_type: int, deadline: float) -> dnswire.Reply:
+        """Raises TimeoutError soon after the deadline."""
         loop = asyncio.get_running_loop()
-        socket = await self._open_socket()
+        socket = self._usable_socket()
+        if socket is None:
+            async with asyncio.timeout_at(deadline):
+                socket = await self._open_socket()
         message_id = _free_id(socket)
-        question = _Question(name, record_type, loop.create_future())
+        question = _Question(name, record_type, loop.create_future(), deadline)
         socket.questions[message_id] = question
         try:
             socket.send(message_id, question)
@@ -142,13 +166,17 @@ class NameServer:
         finally:
             socket.release(message_id)
 
-    async def _open_socket(self) -> _Socket:
+    def _usable_socket(self) -> _Socket | None:
         socket = self._socket
-        if socket is not None and socket.transport is not None and not socket.transport.is_closing():
-            socket.used += 1
-            if socket.used < QUERIES_PER_SOCKET:
-                return socket
-            self._retire(socket)
+        if socket is None or socket.transport is None or socket.transport.is_closing():
+            return None
+        socket.used += 1
+        if socket.used < QUERIES_PER_SOCKET:
+            return socket
+        self._retire(socket)
+        return None
+
+    async def _open_socket(self) -> _Socket:
         loop = asyncio.get_running_loop()
         _, socket = await loop.create_datagram_endpoint(
             _Socket, remote_addr=(self.address, self.port), local_addr=self._local

@@ -50,6 +50,7 @@ class Runner:
         self._log = log
         self._lag_ms = lag_ms
         self._watchdog = Watchdog()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, due: DueCheck, epoch: int) -> CheckResult:
         """As `report`, as the model."""
@@ -90,9 +91,11 @@ class Runner:
         probe: Probe | None = PROBES.get(spec.type)
         if probe is None:
             return failed(ErrorClass.INTERNAL, f"This prober runs no checks of type {spec.type}")
-        task = asyncio.current_task()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)  # to find the loop each time costs a system call
         assert task is not None
-        clock = task.get_loop().time
+        clock = self._loop.time
         deadline = clock() + timeout_seconds
         context = ProbeContext(self._tools, now_ms, timeout_seconds, deadline, clock)
         self._watchdog.watch(task, deadline + OVERRUN_SECONDS)

@@ -6,6 +6,7 @@ from farwatch_events.monitor import SECRET_FIELDS, MonitorSpec, dump_monitor, ma
 from farwatch_events.requests import is_secret_header
 from farwatch_events.results import ErrorClass
 from farwatch_prober.outcome import ProbeFailure
+from farwatch_prober.perspec import PerSpec
 from farwatch_runtime.secrets import SecretBox, SecretError
 
 
@@ -15,7 +16,7 @@ class Revealer:
 
     def reveal(self, spec: MonitorSpec) -> MonitorSpec:
         """The specification with its secrets decrypted. Raises ProbeFailure (internal), which holds none of them."""
-        if not _may_hold_secrets(spec):
+        if not may_hold_secrets(spec):
             return spec
         try:
             return parse_monitor(map_secrets(dump_monitor(spec), self._decrypt))
@@ -37,3 +38,6 @@ def _may_hold_secrets(spec: MonitorSpec) -> bool:
     if any(getattr(spec, field, None) for field in ("auth", *SECRET_FIELDS)):
         return True
     return any(is_secret_header(name) for name in getattr(spec, "headers", ()))
+
+
+may_hold_secrets = PerSpec(_may_hold_secrets)

@@ -111,7 +111,8 @@ class Worker:
 
     async def _open(self, key: tuple[int, int], message: Message, intake: Intake, slots: list[int]) -> None:
         checks, refused = intake.checks, intake.refused
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         chunk = self._chunks[key] = Chunk(message, intake.epoch, min(slots), len(slots), now)
         self._last_slot_ms = max(self._last_slot_ms, *slots) if message.deliveries == 1 else self._last_slot_ms
         for result in refused:
@@ -122,7 +123,7 @@ class Worker:
             return
         self._metrics.chunks.labels("taken").inc()
         for number, check in enumerate(checks, 1):
-            task = asyncio.create_task(self._run(key, chunk, check))
+            task = loop.create_task(self._run(key, chunk, check))
             self._tasks.add(task)
             task.add_done_callback(self._finished)
             if number % STARTS_A_TURN == 0 or number == len(checks):

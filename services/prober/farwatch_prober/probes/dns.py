@@ -8,7 +8,7 @@ from farwatch_prober import dnswire, names
 from farwatch_prober.assertions import Facts
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.dnsvalues import question_name, values
-from farwatch_prober.judge import Judgement, judge, judge_values, outcome_of, rules_of
+from farwatch_prober.judge import UP, Judgement, judge, judge_values, outcome_of, rules_of
 from farwatch_prober.nameserver import ServerFault
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, endpoint, failed, in_words
 
@@ -71,10 +71,13 @@ def _judged(spec: DnsMonitor, context: ProbeContext, reply: dnswire.Reply, took_
             phases=phases,
             address=context.address,
         )
+    rules = rules_of(spec.assertions, spec.degraded_ms)
     facts = Facts({"latency": took_ms, "dns.rcode": code, "dns.values": seen, "dns.count": len(seen)})
-    judgement = judge(rules_of(spec.assertions, spec.degraded_ms), facts)
+    judgement = judge(rules, facts)
     if (fault := _fault(spec, code, seen)) is not None:
         judgement = Judgement("down", fault[0], fault[1], assertions=judgement.assertions)
+    if judgement is UP:
+        return ProbeOutcome("up", took_ms, phases, address=context.address)
     notes = [f"answered {code}", *seen]
     return outcome_of(
         judgement,

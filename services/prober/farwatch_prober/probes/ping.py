@@ -44,8 +44,8 @@ async def _ping_first(
 
 
 def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms: float) -> ProbeOutcome:
-    phases = Phases(dns_ms=round(dns_ms, 3))
     if (silence := judge_loss(result.received, result.sent, context.timeout_seconds, spec.host)) is not None:
+        phases = Phases(dns_ms=round(dns_ms, 3))
         if result.errors:
             sentence = f"{context.address} is unreachable: a router on the way says so"
             return failed(ErrorClass.UNREACHABLE, sentence, phases=phases, address=context.address)
@@ -53,7 +53,10 @@ def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms
     average_ms = sum(result.round_trips) / result.received * 1000
     latency_ms = round(dns_ms + average_ms, 3)
     lost = result.sent - result.received
-    phases = Phases(dns_ms=phases.dns_ms, wait_ms=round(average_ms, 3))
+    phases = Phases(dns_ms=round(dns_ms, 3), wait_ms=round(average_ms, 3))
+    rules = rules_of(spec.assertions, spec.degraded_ms)
+    if not rules and not lost:
+        return ProbeOutcome("up", latency_ms, phases, address=context.address)
     facts = Facts(
         {
             **phase_facts(latency_ms, phases),
@@ -63,7 +66,7 @@ def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms
         }
     )
     return outcome_of(
-        judge(rules_of(spec.assertions, spec.degraded_ms), facts),
+        judge(rules, facts),
         latency_ms=latency_ms,
         phases=phases,
         address=context.address,

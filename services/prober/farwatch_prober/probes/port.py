@@ -96,7 +96,8 @@ def _judged(
         {**phase_facts(latency_ms, phases), **certificate_facts(certificate), "ip": address},
         text=talk.text if talk else "",
     )
-    judgement = judge(rules_of(spec.assertions, spec.degraded_ms, spec.certificate_warning_days), facts)
+    warning_days = spec.certificate_warning_days if certificate else 0
+    judgement = judge(rules_of(spec.assertions, spec.degraded_ms, warning_days), facts)
     if talk and spec.expect is not None and unescape(spec.expect) not in talk.received:
         sentence = f'"{spec.expect[:100]}" is missing from what {talk.where} sent'
         judgement = Judgement("down", ErrorClass.CONTENT, sentence, assertions=judgement.assertions)
