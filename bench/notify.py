@@ -37,6 +37,9 @@ _DUE = """
            now() + interval '1 day'
     from generate_series(1, $3) n
 """
+_SEND_MS = (
+    "select percentile_cont(array[0.5, 0.95]) within group (order by duration_ms) from alerting.delivery_attempts"
+)
 MESSAGE = {
     "kind": "down", "tone": "bad", "title": "Shop is down", "sentence": "Shop is down since 12:00: refused",
     "at_ms": 1_795_000_000_000, "thread": "incident-1", "since_ms": 1_795_000_000_000, "monitor_id": 1,
@@ -112,6 +115,7 @@ async def measure(options: argparse.Namespace, database_url: str, nats_url: str,
         process.terminate()
         process.wait(15)
     sent = options.alerts - done
+    sends = await db.pool.fetchval(_SEND_MS)
     await db.close()
     return {
         "alerts": sent,
@@ -119,6 +123,7 @@ async def measure(options: argparse.Namespace, database_url: str, nats_url: str,
         "deliveries_per_second": round(sent / took),
         "cpu_us_per_delivery": round(1e6 * spent / sent),
         "deliveries_per_core_second": round(sent / spent),
+        "send_ms_p50_p95": [round(each, 2) for each in sends],
         "load_average": os.getloadavg()[0],
     }
 

@@ -1,13 +1,14 @@
 """Sending what is due: a worker a channel, so that one slow channel never delays another.
 
-A channel has one message on its way at a time, and the next is sent once it is recorded. So whatever kills the
-notifier, at most that one message a channel comes twice.
+A channel has one message on its way at a time, and the next, made ready meanwhile, is sent once it is recorded. So
+whatever kills the notifier, at most that one message a channel comes twice.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
 import structlog
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from farwatch_notifier.metrics import Metrics
 from farwatch_notifier.outcome import DeliveryError
 from farwatch_notifier.retry import RetryAt, decide_retry
 from farwatch_notifier.sending import Sender
+from farwatch_notifier.turn import Turn, take_turns
 from farwatch_runtime.links import PATH, AlertLink, make_link
 from farwatch_runtime.secrets import SecretBox
 from farwatch_store import Database, StoreUnavailable
@@ -117,14 +119,16 @@ class Dispatcher:
         """True when there may be more to do at once."""
         due = await deliveries.take_due(self._db, channel_id, self._now(), BATCH)
         channel = await deliveries.read_channel(self._db, channel_id) if due else None
-        began = time.monotonic()
-        for each in due:
-            if not self._locks.holds(channel_id) or time.monotonic() - began > BATCH_SECONDS:
-                break
-            until_ms = await self._delivery.deliver(channel, each)
-            if until_ms is not None:
-                await deliveries.hold_channel(self._db, channel_id, until_ms)
-                break
+        leave_at = time.monotonic() + BATCH_SECONDS
+        line = Line(self._delivery, channel, due)
+        try:
+            while self._locks.holds(channel_id) and time.monotonic() < leave_at and line.call_next():
+                until_ms = await line.result()
+                if until_ms is not None:
+                    await deliveries.hold_channel(self._db, channel_id, until_ms)
+                    break
+        finally:
+            await line.close()
         return bool(due)
 
     async def _count(self) -> None:
@@ -143,6 +147,38 @@ class Dispatcher:
             await asyncio.gather(*late, return_exceptions=True)
         await self._delivery.marker.close()
         await self._locks.close()
+
+
+class Line:
+    """The messages of a batch: the first has its turn while the second is made ready."""
+
+    def __init__(self, delivery: "Delivery", channel: ChannelRow | None, due: Sequence[Due]) -> None:
+        self._delivery = delivery
+        self._channel = channel
+        self._due = iter(due)
+        self._tasks: deque[tuple[Turn, asyncio.Task[int | None]]] = deque()
+
+    def call_next(self) -> bool:
+        """False when nobody is left."""
+        while len(self._tasks) < 2 and (due := next(self._due, None)) is not None:
+            turn = Turn()
+            self._tasks.append((turn, asyncio.create_task(self._delivery.deliver(self._channel, due, turn))))
+        if self._tasks:
+            self._tasks[0][0].come()
+        return bool(self._tasks)
+
+    async def result(self) -> int | None:
+        """Until when (milliseconds) the channel is to be left alone, of the message whose turn it is."""
+        until_ms = await self._tasks[0][1]
+        self._tasks.popleft()
+        return until_ms
+
+    async def close(self) -> None:
+        """Who has had no turn has sent nothing, and stays pending."""
+        tasks = [task for _, task in self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Links:
@@ -185,33 +221,43 @@ class Delivery:
         self.marker = Marker(db)
         self._breakers: dict[int, Breaker] = {}
 
-    async def deliver(self, channel: ChannelRow | None, due: Due) -> int | None:
-        """Returns until when (milliseconds) the channel is to be left alone; None: the next may be sent."""
-        if channel is None or channel.deleted:
-            await deliveries.drop(self._db, due, "the channel was deleted before its turn")
-            return None
-        if not channel.enabled:
-            await deliveries.drop(self._db, due, "the channel was switched off before its turn")
+    async def deliver(self, channel: ChannelRow | None, due: Due, turn: Turn) -> int | None:
+        """Until when (milliseconds) the channel is to be left alone; None: the next may be sent. Nothing leaves, and
+        nothing is recorded, before `turn`."""
+        if (over := self._over(channel, due)) is not None:
+            await turn.wait()
+            await deliveries.drop(self._db, due, over)
             return None
         if self._now() > due.give_up_ms:
+            await turn.wait()
             await deliveries.expire(self._db, due, "the time for retries was over before it could be sent", self._now())
             return None
-        if is_stale(thread=due.thread, superseded=due.superseded, created_ms=due.created_ms, now_ms=self._now()):
-            await deliveries.drop(self._db, due, STALE)
-            return None
-        started, at_ms = time.monotonic(), self._now()
+        assert channel is not None
+        take_turns(turn)
         try:
             sent = await self._sender.send(channel, self._links.put_in(_read_alert(due), due), due.dedup_key)
         except DeliveryError as failure:
-            attempt = self._failed(due, failure, at_ms, _milliseconds_since(started))
+            await turn.wait()
+            took = _milliseconds_since(turn.began)
+            attempt = self._failed(due, failure, self._now() - round(took), took)
             await self._mark(channel, due, attempt)
             return self._pause(due.channel_id, failure, attempt)
-        took = _milliseconds_since(started)
+        took = _milliseconds_since(turn.began)
+        at_ms = self._now() - round(took)
         self._breakers.pop(due.channel_id, None)
         await self._mark(
             channel, due, Attempt("delivered", at_ms, took, hide_links(sent.request), hide_links(sent.answer))
         )
         return None
+
+    def _over(self, channel: ChannelRow | None, due: Due) -> str | None:
+        """Why it is not worth sending any more."""
+        if channel is None or channel.deleted:
+            return "the channel was deleted before its turn"
+        if not channel.enabled:
+            return "the channel was switched off before its turn"
+        stale = is_stale(thread=due.thread, superseded=due.superseded, created_ms=due.created_ms, now_ms=self._now())
+        return STALE if stale else None
 
     def _pause(self, channel_id: int, failure: DeliveryError, attempt: Attempt) -> int | None:
         """As long as the service asked for, or as the breaker says. A final answer is about the message alone."""

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from farwatch_events.monitor import MASK
 from farwatch_events.requests import is_secret_header
 from farwatch_notifier.outcome import DeliveryError, Sent, redact
 from farwatch_notifier.retry import is_final_status, parse_retry_after
+from farwatch_notifier.turn import await_turn_within, must_wait
 from farwatch_notifier.wire import Endpoint, WireError, exchange
 from farwatch_runtime.clock import now_ms
 
@@ -101,8 +102,8 @@ class Outbound:
 
     async def _call(self, call: HttpCall) -> HttpAnswer:
         try:
-            async with asyncio.timeout(call.timeout_seconds):
-                return await self._follow(call)
+            async with asyncio.timeout(call.timeout_seconds) as limit:
+                return await self._follow(call, limit)
         except TimeoutError:
             error, permanent = f"no answer within {call.timeout_seconds:g} s", False
         except WireError as failure:
@@ -114,18 +115,18 @@ class Outbound:
             redact(error, (*call.secrets, call.url)), permanent=permanent, request=call.shown(), rendered=call.rendered
         )
 
-    async def _follow(self, call: HttpCall) -> HttpAnswer:
+    async def _follow(self, call: HttpCall, limit: asyncio.Timeout) -> HttpAnswer:
         """Follows redirects that keep method and body, on the same host only, and never from https to http."""
         url = _parse_url(call.url)
         for _ in range(REDIRECTS_MAX):
-            answer = await self._once(call, url)
+            answer = await self._once(call, url, limit)
             target = _same_host_target(url, answer)
             if target is None:
                 return answer
             url = target
         return answer
 
-    async def _once(self, call: HttpCall, url: httpx.URL) -> HttpAnswer:
+    async def _once(self, call: HttpCall, url: httpx.URL, limit: asyncio.Timeout) -> HttpAnswer:
         secure = url.scheme == "https"
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError("it must start with http:// or https:// and a host name")
@@ -137,7 +138,8 @@ class Outbound:
         if call.body or call.method not in ("GET", "HEAD"):
             headers.append((b"content-length", str(len(call.body)).encode()))
         target = url.raw_path.decode("ascii")
-        answer = await exchange(endpoint, call.method, target, headers, call.body, ANSWER_MAX_BYTES)
+        hold = partial(await_turn_within, limit, call.timeout_seconds) if must_wait() else None
+        answer = await exchange(endpoint, call.method, target, headers, call.body, ANSWER_MAX_BYTES, hold)
         body = answer.body.decode(errors="replace").replace("\0", "\ufffd")
         return HttpAnswer(answer.status, answer.reason, httpx.Headers(answer.headers), body)
 

@@ -12,9 +12,14 @@ from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import Outbound
 from farwatch_notifier.outcome import DeliveryError, Sent
 from farwatch_notifier.registry import CHANNELS
+from farwatch_notifier.turn import await_turn
 from farwatch_runtime.secrets import SecretBox, SecretError
 
 log = structlog.get_logger("farwatch_notifier")
+
+
+UNPREPARED = frozenset({"email", "apprise"})
+"""They speak for themselves, not through Outbound, which waits for its turn once it is connected."""
 
 
 class Sender:
@@ -25,6 +30,8 @@ class Sender:
     async def send(self, channel: ChannelRow, alert: Alert, dedup_key: str) -> Sent:
         """Raises DeliveryError, and nothing else."""
         config = self._read(channel)
+        if channel.type in UNPREPARED:
+            await await_turn()
         try:
             return await CHANNELS[channel.type](config, alert, dedup_key, self._outbound)
         except DeliveryError:

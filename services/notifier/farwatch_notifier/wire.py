@@ -6,7 +6,8 @@ message after it was taken, and its retry would be a repeat. h11 keeps the proto
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,10 @@ import h11
 
 READ_BYTES = 65_536
 HEAD_MAX_BYTES = 64 * 1024
+IDLE_SECONDS = 1.0
+"""A connection that was held longer is made anew: services close idle ones, and a message would break on it."""
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,9 @@ async def exchange(
     headers: Sequence[tuple[bytes, bytes]],
     body: bytes,
     answer_max_bytes: int,
+    hold: Callable[[], Awaitable[None]] | None = None,
 ) -> RawAnswer:
-    """The caller bounds the time. Raises WireError."""
+    """The caller bounds the time. `hold` is awaited between connecting and writing. Raises WireError."""
     protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_MAX_BYTES)
     try:
         request = h11.Request(method=method, target=target, headers=[*headers, (b"connection", b"close")])
@@ -60,6 +66,8 @@ async def exchange(
     except h11.LocalProtocolError as error:
         raise ValueError(str(error)) from None
     reader, writer = await _connect(endpoint)
+    if hold is not None:
+        reader, writer = await _held(endpoint, (reader, writer), hold)
     try:
         writer.write(data)
         return await _read_answer(protocol, reader, answer_max_bytes)
@@ -71,7 +79,21 @@ async def exchange(
         _close(writer)
 
 
-async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _held(endpoint: Endpoint, streams: Streams, hold: Callable[[], Awaitable[None]]) -> Streams:
+    began = time.monotonic()
+    reader, writer = streams
+    try:
+        await hold()
+    except BaseException:
+        _close(writer)
+        raise
+    if time.monotonic() - began <= IDLE_SECONDS and not reader.at_eof() and not writer.is_closing():
+        return streams
+    _close(writer)
+    return await _connect(endpoint)
+
+
+async def _connect(endpoint: Endpoint) -> Streams:
     name = endpoint.host if endpoint.tls is not None else None
     try:
         return await asyncio.open_connection(
