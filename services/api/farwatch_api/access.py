@@ -35,7 +35,7 @@ PUBLIC: tuple[re.Pattern[str], ...] = tuple(
         r"/healthz",
         r"/readyz",
         r"/metrics",  # asks for its own token, or loopback
-        r"/push/[^/]+",
+        r"/push/[^/]+(/(start|success|fail|[0-9]{1,3}))?",
         r"/alert/[^/]+",  # signed, and good for one thing
         r"/sign-in",
         r"/setup",

@@ -4,13 +4,21 @@ import asyncio
 import os
 import socket
 import time
+from typing import Literal
 
 import structlog
 
 from farwatch_bus import Bus, BusError, Publisher
 from farwatch_events import subjects
 from farwatch_events.checks import RegisterRegionRequest
-from farwatch_events.results import CheckResult, ErrorClass, Heartbeat, ResultBatch
+from farwatch_events.results import (
+    PUSH_MESSAGE_MAX_CHARS,
+    CheckResult,
+    ErrorClass,
+    Heartbeat,
+    PushCall,
+    ResultBatch,
+)
 
 log = structlog.get_logger("farwatch_api")
 
@@ -18,14 +26,26 @@ HEARTBEAT_SECONDS = 2.0
 ACK_SECONDS = 3.0
 REGISTER_SECONDS = 3.0
 MESSAGE_MAX_CHARS = 500
+Signal = Literal["start", "finish"]
 PROBER = f"api-{socket.gethostname()}-{os.getpid()}"[:64]
 
 
 def push_result(
-    monitor_id: int, config_version: int, now_ms: int, status: str, message: str, ping_ms: float | None
+    monitor_id: int,
+    config_version: int,
+    now_ms: int,
+    status: str,
+    message: str,
+    ping_ms: float | None,
+    *,
+    signal: Signal = "finish",
+    exit_code: int | None = None,
+    run_id: str | None = None,
 ) -> CheckResult:
-    """One call of a push URL as a result. Anything but "up" is the job saying that it failed. Pure."""
-    ok = status == "up"
+    """One call of a push URL as a result. Anything but "up" is the job saying that it failed, and so is an exit code
+    other than 0. How long the run took and whether that is good is for the fold to say, which knows its start. Pure."""
+    ok = signal == "start" or (status == "up" and not exit_code)
+    said = f"The job ended with exit code {exit_code}" if exit_code else "The job reported that it failed"
     return CheckResult(
         monitor_id=monitor_id,
         config_version=config_version,
@@ -35,7 +55,10 @@ def push_result(
         finished_ms=now_ms,
         latency_ms=ping_ms,
         error_class=None if ok else ErrorClass.ASSERTION,
-        error=None if ok else (message[:MESSAGE_MAX_CHARS] or "The job reported that it failed"),
+        error=None if ok else (message[:MESSAGE_MAX_CHARS] or said),
+        push=PushCall(
+            signal=signal, run_id=run_id, message=message[:PUSH_MESSAGE_MAX_CHARS].strip(), exit_code=exit_code
+        ),
     )
 
 

@@ -24,6 +24,8 @@ OPEN_TO_ALL = {
     ("GET", "/metrics"),
     ("GET", "/push/{token}"),
     ("POST", "/push/{token}"),
+    ("GET", "/push/{token}/{signal}"),
+    ("POST", "/push/{token}/{signal}"),
     ("GET", "/alert/{token}"),
     ("POST", "/alert/{token}"),
     ("GET", "/sign-in"),

@@ -231,6 +231,11 @@ async def test_a_push_is_acknowledged_only_when_the_bus_has_it(
     await ensure_region(bus, subjects.PUSH_REGION)
     data(await stranger.get(f"{url}?status=up&msg=OK&ping="))
     data(await stranger.post(f"{url}?status=down&msg=disk%20full&ping=12.5"))
+    data(await stranger.get(f"{url}/start?rid=night"))
+    data(await stranger.post(f"{url}/3?rid=night", content=b"3 files are gone"))
+    data(await stranger.post(f"{url}/fail", content=b"\xff" * 9000))
+    data(await stranger.get(f"{url}/256"), 422)
+    data(await stranger.get(f"{url}/begin"), 401)
     data(await stranger.get(f"{url}?ping=fast"), 422)
     data(await stranger.get(f"{url}?msg=a%00b"), 400)
     reader = bus.reader(subjects.results_stream(subjects.PUSH_REGION), 1)
@@ -239,7 +244,16 @@ async def test_a_push_is_acknowledged_only_when_the_bus_has_it(
     assert [(each.outcome, each.error, each.latency_ms) for each in results] == [
         ("up", None, None),
         ("down", "disk full", 12.5),
+        ("up", None, None),
+        ("down", "3 files are gone", None),
+        ("down", "\N{REPLACEMENT CHARACTER}" * 500, None),
     ]
+    calls = [each.push for each in results if each.push]
+    assert [(call.signal, call.run_id, call.exit_code) for call in calls] == [
+        ("finish", None, None), ("finish", None, None), ("start", "night", None), ("finish", "night", 3),
+        ("finish", None, None),
+    ]  # fmt: skip
+    assert (calls[0].message, len(calls[-1].message)) == ("OK", 1000)
     assert all(each.monitor_id == monitor["id"] and each.config_version == 1 for each in results)
     await client.post(f"/api/monitors/{monitor['id']}/pause")
     assert data(await stranger.get(url))["recorded"] is False

@@ -16,6 +16,7 @@ from farwatch_events.events import (
 )
 from farwatch_events.guard import Page
 from farwatch_events.live import LiveCheck, LiveMonitors
+from farwatch_events.results import PushCall
 from farwatch_incidents.fold import Fold
 from farwatch_runtime.clock import now_ms
 from tests.integration.incidents.conftest import World, down, up
@@ -176,6 +177,29 @@ async def test_a_push_that_does_not_come_is_missed(world: World, fold: Fold) -> 
     assert "no push came for" in await world.one("select reason from health.incidents")
     await world.say("push", up(monitor_id, now_ms()))
     await eventually(lambda: world.one("select 1 from health.incidents where how_resolved = 'recovered'"))
+
+
+async def test_a_run_is_measured_and_missed_when_it_does_not_end(world: World, fold: Fold) -> None:
+    done = {"subject": "body", "operator": "contains", "value": "done", "severity": "down"}
+    monitor_id = await world.monitor(type="push", cron="0 3 1 1 *", run_limit_seconds=4, assertions=[done])
+    await world.beat("push")
+    await eventually(lambda: _beaten(world, "select 1 from health.regions"))
+    at_ms = now_ms() - 60_000
+    start = up(monitor_id, at_ms, latency_ms=None, push=PushCall(signal="start"))
+    await world.say("push", start)
+    await world.say("push", up(monitor_id, at_ms + 1_500, latency_ms=None, push=PushCall(message="done, 7 rows")))
+    await eventually(lambda: _verdict_is(world, "up"))
+    last = await world.one("select last_check from health.monitor_state where region = 'push'")
+    assert (last["latency_ms"], last["message"]) == (1_500.0, "done, 7 rows")
+    assert await world.one("select count(*) from health.check_results") == 1, "a start is no result"
+    await world.say("push", up(monitor_id, at_ms + 3_000, push=PushCall(message="half")))
+    await eventually(lambda: world.one("select 1 from health.incidents where error_class = 'assertion'"))
+    await world.say("push", up(monitor_id, at_ms + 4_000, push=PushCall(message="done")))
+    await eventually(lambda: _verdict_is(world, "up"))
+    await world.say("push", up(monitor_id, at_ms + 5_000, push=PushCall(signal="start")))
+    await eventually(lambda: _beaten(world, "select 1 from health.incidents where error_class = 'missed'"), 20, 0.5)
+    reason = await world.one("select reason from health.incidents where error_class = 'missed'")
+    assert "started but did not finish within 4s" in reason
 
 
 async def _beaten(world: World, query: str) -> bool:

@@ -15,12 +15,14 @@ from farwatch_api.auth.throttle import Attempts
 from farwatch_api.auth.tokens import bearer_of, digest, new_token
 from farwatch_api.bodies import parse_object
 from farwatch_api.errors import ApiError
+from farwatch_api.presentation.snippets import snippets
 from farwatch_api.problems import Invalid, explain, field_path, unfit_value
 from farwatch_api.push import push_result
 from farwatch_api.queries.cursors import decode_cursor, encode_cursor
 from farwatch_api.queries.monitors import contains_pattern
 from farwatch_api.routes.auth import local_target
-from farwatch_api.routes.push import parse_ping
+from farwatch_api.routes.push import Call, call_of, parse_ping
+from farwatch_events.results import PushCall
 
 NOW = 1_800_000_000.0
 
@@ -130,13 +132,28 @@ class TestProblems:
 
 
 class TestGate:
-    @pytest.mark.parametrize("path", ["/healthz", "/push/abc", "/sign-in", "/setup", "/static/css/base.css"])
+    @pytest.mark.parametrize(
+        "path",
+        ["/healthz", "/push/abc", "/push/abc/start", "/push/abc/137", "/sign-in", "/setup", "/static/css/base.css"],
+    )
     def test_public(self, path: str) -> None:
         assert access.is_public(path)
 
     @pytest.mark.parametrize(
         "path",
-        ["/", "/api/status", "/push/a/b", "/push/", "/sign-in/x", "/staticx", "/healthz/x", "/api/docs", "/sites"],
+        [
+            "/",
+            "/api/status",
+            "/push/a/b",
+            "/push/a/1000",
+            "/push/a/start/x",
+            "/push/",
+            "/sign-in/x",
+            "/staticx",
+            "/healthz/x",
+            "/api/docs",
+            "/sites",
+        ],
     )
     def test_closed(self, path: str) -> None:
         assert not access.is_public(path)
@@ -222,6 +239,49 @@ def test_a_push_that_is_not_up_is_the_job_saying_it_failed() -> None:
     down = push_result(7, 2, 1000, "error", "x" * 9999, None)
     assert (down.outcome, down.error) == ("down", "x" * 500)
     assert push_result(7, 2, 1000, "down", "", None).error
+    assert push_result(7, 2, 1000, "up", "", None, exit_code=0).ok
+    ended = push_result(7, 2, 1000, "up", "", None, exit_code=3)
+    assert (ended.outcome, ended.error) == ("down", "The job ended with exit code 3")
+    started = push_result(7, 2, 1000, "up", "begun", None, signal="start", run_id="a")
+    assert (started.ok, started.push) == (True, PushCall(signal="start", run_id="a", message="begun"))
+
+
+@pytest.mark.parametrize(
+    ("signal", "call"),
+    [
+        ("start", Call("up", "m", None, "r", signal="start")),
+        ("success", Call("up", "m", 5.0, "r")),
+        ("fail", Call("down", "m", 5.0, "r")),
+        ("0", Call("up", "m", 5.0, "r", exit_code=0)),
+        ("255", Call("up", "m", 5.0, "r", exit_code=255)),
+    ],
+)
+def test_what_the_end_of_a_push_address_says(signal: str, call: Call) -> None:
+    assert call_of(signal, "m", 5.0, "r") == call
+
+
+@pytest.mark.parametrize("signal", ["256", "-1", "1.5", "begin", "", "¹"])
+def test_what_is_no_signal_is_refused(signal: str) -> None:
+    with pytest.raises(Invalid):
+        call_of(signal, "", None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "schedule"),
+    [
+        ({"cron": "15 3 * * 1-5", "interval_seconds": 86400}, "15 3 * * 1-5"),
+        ({"cron": None, "interval_seconds": 300}, "*/5 * * * *"),
+        ({"cron": None, "interval_seconds": 5}, "*/1 * * * *"),
+        ({"cron": None, "interval_seconds": 7200}, "0 */2 * * *"),
+        ({"cron": None, "interval_seconds": 86400}, "0 3 * * *"),
+    ],
+)
+def test_snippets_are_complete(fields: dict[str, Any], schedule: str) -> None:
+    found = dict(snippets({"push_url": "https://w.test/push/tok", **fields}))
+    assert all("https://w.test/push/tok" in text for text in found.values())
+    assert found["In a crontab"].startswith(f"{schedule} /path/to/job; ")
+    compile(found["In Python"], "snippet", "exec")
+    assert "%" not in found["In a crontab"], "cron ends the line there"
 
 
 @pytest.mark.parametrize("text", ["fast", "-1", "nan", "inf", "1e12"])

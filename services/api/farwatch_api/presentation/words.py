@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from farwatch_api.presentation.expectations import explained
+from farwatch_api.presentation.snippets import snippets
 from farwatch_api.views import duration
 
 STATE_WORDS: Final[dict[str, str]] = {
@@ -84,7 +85,8 @@ def target(spec: Mapping[str, Any]) -> str:
     if kind == "http":
         return str(spec["url"]).removeprefix("https://").removesuffix("/")
     if kind == "push":
-        return f"waits for a call {interval(spec['interval_seconds'])}"
+        when = f"at {spec['cron']}" if spec.get("cron") else interval(spec["interval_seconds"])
+        return f"waits for a call {when}"
     host = str(spec["host"])
     if kind in ("port", "tls"):
         return f"[{host}]:{spec['port']}" if ":" in host else f"{host}:{spec['port']}"
@@ -112,6 +114,7 @@ FILTERS: Final[dict[str, Any]] = {
     "counted": counted,
     "why": why,
     "explained": explained,
+    "snippets": snippets,
     "state_word": lambda state: STATE_WORDS.get(state, state),
     "type_word": lambda kind: TYPE_WORDS.get(kind, kind),
     "channel_word": lambda kind: CHANNEL_WORDS.get(kind, kind),
