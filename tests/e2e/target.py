@@ -6,10 +6,12 @@ from typing import Any, Self
 
 
 class Target:
-    """Answers 200 to everything, `status` when that is set; keeps the bodies it was sent, by path."""
+    """Answers 200 to everything, `status` when that is set, with `page` when there is one; keeps the bodies it was
+    sent, by path."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.page: str | None = None
         self.received: list[tuple[str, str]] = []
         target = self
 
@@ -25,6 +27,10 @@ class Target:
             def answer(self) -> None:
                 body = b"all is well" if target.status == 200 else b"upstream went away"
                 self.send_response(target.status)
+                if target.page is not None:
+                    body = target.page.encode()
+                    self.send_header("Content-Type", "text/html")
+                self.send_header("X-Cache", "HIT")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

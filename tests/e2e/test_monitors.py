@@ -1,6 +1,7 @@
 """The list and the page of a monitor, while things happen."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -82,13 +83,60 @@ def test_the_heartbeat_bar_is_walked_by_keys(page: Page, target: Target, make_mo
 
 
 def test_check_now_shows_each_region(page: Page, target: Target, make_monitor: Callable[..., int]) -> None:
-    monitor_id = make_monitor(name="Now", url=target.url, interval_seconds=3600)
+    assertion = {"subject": "header.x-cache", "operator": "equals", "value": "MISS", "severity": "degraded"}
+    expected = [assertion, {"subject": "status", "operator": "less_than", "value": 300}]
+    monitor_id = make_monitor(name="Now", url=target.url, interval_seconds=3600, assertions=expected)
     page.goto(f"/monitors/{monitor_id}")
     expect(page.locator("#hero .badge")).to_have_text("Up", timeout=15_000)
     page.keyboard.press("c")
     expect(page.locator(".region-result")).to_have_count(2, timeout=20_000)
-    expect(page.locator(".region-result fw-waterfall svg").first).to_be_visible()
+    first = page.locator(".region-result").first
+    expect(first.locator(".waterfall-lines li", has_text="First byte")).to_contain_text("ms")
+    expect(first.locator(".expectations li")).to_have_text(
+        [re.compile("Header x-cache is MISS.*saw HIT"), re.compile("Status code is under 300.*saw 200")]
+    )
+    expect(first.locator(".facts")).to_contain_text("127.0.0.1")
     expect(page.locator("fw-chart canvas")).to_be_visible()
+
+
+def plain_page(title: str, script_host: str) -> str:
+    return f"<html><head><title>{title}</title></head><body><script src='https://{script_host}/a.js'></script></body></html>"
+
+
+@pytest.fixture
+def shop(target: Target) -> Iterator[Target]:
+    target.page = plain_page("Our shop", "cdn.example")
+    yield target
+    target.page = None
+
+
+def test_the_content_guard_tells_what_is_new_and_one_click_accepts_it(
+    page: Page, api: httpx.Client, shop: Target, make_monitor: Callable[..., int]
+) -> None:
+    monitor_id = make_monitor(name="Guarded page", url=shop.url, content_guard=True, interval_seconds=3600)
+
+    def check(times: int) -> None:
+        for _ in range(times):
+            assert api.post(f"/api/monitors/{monitor_id}/check").status_code == 200
+
+    check(3)
+    shop.page = plain_page("Our shop", "evil.example")
+    check(2)
+    page.goto(f"/monitors/{monitor_id}")
+    guard = page.get_by_role("region", name="Content guard")
+    expect(guard).to_contain_text("A script from evil.example is new on the page")
+    expect(page.locator("#hero .badge")).to_have_text("Degraded", timeout=15_000)
+    guard.get_by_role("button", name="Accept the new state").click()
+    expect(guard).to_contain_text("it counts from the next check on")
+
+    deadline = time.monotonic() + 30
+    while api.get(f"/api/monitors/{monitor_id}").json()["data"]["state"] != "up":
+        assert time.monotonic() < deadline, "accepted, and still not up"
+        check(1)
+    page.reload()
+    expect(page.locator("#hero .badge")).to_have_text("Up", timeout=15_000)
+    expect(page.locator("#guard")).to_be_hidden()
+    expect(page.locator("#settings")).to_contain_text("knows the page and watches it")
 
 
 def test_pause_resume_clone_and_delete(

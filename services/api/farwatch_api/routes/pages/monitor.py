@@ -1,5 +1,6 @@
 """The page of one monitor."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,9 @@ from farwatch_api import views
 from farwatch_api.deps import Dependencies, Deps, Requester
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Id
+from farwatch_api.presentation.guard import GuardView, guard_view
 from farwatch_api.queries.checks import raw_checks
+from farwatch_api.queries.guard import content_accepted_at
 from farwatch_api.queries.incidents import list_incidents
 from farwatch_api.queries.monitors import read_monitor
 from farwatch_api.queries.overview import bars_of
@@ -29,7 +32,18 @@ async def monitor_page(request: Request, deps: Dependencies, identity: Requester
     live_since = deps.hub.position()
     monitor = await describe_one(request, deps, identity, monitor_id)
     history = await read_history(deps, monitor_id)
-    return await render_page(request, deps, "monitors/page.html", monitor=monitor, live_since=live_since, **history)
+    guard = await read_guard(deps, monitor)
+    return await render_page(
+        request, deps, "monitors/page.html", monitor=monitor, guard=guard, live_since=live_since, **history
+    )
+
+
+async def read_guard(deps: Deps, monitor: Mapping[str, Any]) -> GuardView:
+    if not monitor.get("content_guard"):
+        return GuardView("off")
+    async with deps.read() as connection:
+        accepted_at = await content_accepted_at(connection, monitor["id"])
+    return guard_view(monitor["votes"], accepted_at)
 
 
 async def read_history(deps: Deps, monitor_id: int) -> dict[str, Any]:

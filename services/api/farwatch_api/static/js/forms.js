@@ -109,7 +109,8 @@ export function showErrors(form, errors, message) {
       continue;
     }
     field.classList.add("has-error");
-    [...field.querySelectorAll(".error")].at(-1).textContent = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`.replace(/\.\.$/, ".");
+    const message = error.message.startsWith(`${error.field} is `) ? error.message.replace(error.field, "this") : error.message;
+    [...field.querySelectorAll(".error")].at(-1).textContent = `${message.charAt(0).toUpperCase()}${message.slice(1)}.`.replace(/\.\.$/, ".");
     const control = field.querySelector(`[data-part="${error.field.split(".").at(-1)}"]:not([hidden])`) ?? field.querySelector("input:not([hidden]), select:not([hidden]), textarea:not([hidden])");
     control?.setAttribute("aria-invalid", "true");
     field.closest("details")?.setAttribute("open", "");
