@@ -24,7 +24,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.harness import metrics, usage
-from bench.harness.load import insert_monitors
+from bench.harness.browsers import ROWS
+from bench.harness.load import all_ids, insert_monitors, preload_monitors
 from bench.harness.nginx import Nginx
 from bench.harness.pages import Visitor
 from farwatch_store import Database
@@ -52,6 +53,8 @@ class Options:
     pages: bool
     concurrency: int | None
     insert_rate: float
+    preload: bool
+    browsers: int
 
 
 def read_options() -> Options:
@@ -65,6 +68,8 @@ def read_options() -> Options:
     parser.add_argument("--target", help="URL to check (an nginx of its own)")
     parser.add_argument("--no-pages", dest="pages", action="store_false", help="nobody looks at the dashboard")
     parser.add_argument("--insert-rate", type=float, default=500, help="monitors inserted per second (500)")
+    parser.add_argument("--preload", action="store_true", help="monitors are there when Farwatch starts")
+    parser.add_argument("--browsers", type=int, default=0, help="that hold a live stream of 100 rows each (0)")
     parser.add_argument("--concurrency", type=int, help="FARWATCH_MAX_CONCURRENCY of each prober")
     given = vars(parser.parse_args())
     return Options(**{**given, "regions": given["regions"] or ["local"]})
@@ -115,15 +120,18 @@ class Run:
     async def _measure(self, db: Database) -> None:
         options = self._options
         began = time.monotonic()
-        ids = await insert_monitors(db, self._target, options.monitors, options.interval, options.insert_rate)
+        if options.preload:
+            ids = await all_ids(db)
+        else:
+            ids = await insert_monitors(db, self._target, options.monitors, options.interval, options.insert_rate)
         inserted = time.monotonic()
-        say(f"{len(ids)} monitors inserted in {inserted - began:.1f} s")
+        say(f"{len(ids)} monitors there after {inserted - began:.1f} s")
         await self._until_up(db, len(ids))
         await self._until_caught_up(db)
         first_checks = time.monotonic() - inserted
         say(f"all up {first_checks:.1f} s after the last was inserted; {options.warmup} s to warm up")
         await asyncio.sleep(options.warmup)
-        stretch, before, after, pages = await self._watch()
+        stretch, before, after, looked = await self._watch(ids)
         await self._settle(db, stretch, len(ids) * len(options.regions))
         say("counting")
         async with db.connection(600) as connection:
@@ -145,12 +153,12 @@ class Run:
             "fold": fold_report(before, after),
             "scheduler_skipped": metrics.by_label(after.scheduler, "farwatch_skipped_slots_total", "why"),
             **cost_report(before, after, count.rows),
-            "pages": pages,
+            **looked,
         }  # fmt: skip
 
     async def _until_up(self, db: Database, monitors: int) -> None:
         """Until every monitor was found up; a run in which that does not happen measures nothing."""
-        deadline = time.monotonic() + SETTLED_SECONDS
+        deadline = time.monotonic() + SETTLED_SECONDS + 2 * self._options.interval
         while True:
             async with db.connection(60) as connection:
                 up = await connection.fetchval("select count(*) from health.verdicts where verdict = 'up'")
@@ -172,8 +180,8 @@ class Run:
                 return
             await asyncio.sleep(0.5)
 
-    async def _watch(self) -> tuple[Stretch, Reading, Reading, dict[str, Any]]:
-        """The stretch that is measured, with readings at both of its ends."""
+    async def _watch(self, ids: list[int]) -> tuple[Stretch, Reading, Reading, dict[str, Any]]:
+        """The stretch that is measured, with readings at both of its ends, and what those who looked on saw."""
         interval_ms = self._options.interval * 1000
         length_ms = -(-self._options.seconds // self._options.interval) * interval_ms
         from_ms = time.time_ns() // 1_000_000 // 1000 * 1000 + 1000
@@ -183,13 +191,26 @@ class Run:
         token = (self._up.data_dir / "api-token").read_text().strip()
         visitor = Visitor(self._up.url, token, PAGES)
         visiting = [asyncio.create_task(visitor.run())] if self._options.pages else []
+        crowd = await self._crowd(token, ids, stretch.seconds) if self._options.browsers else None
         say(f"measuring {stretch.seconds:g} s; processes: {json.dumps(pids_of(self._up, self._nginx))}")
         await sleep_until(stretch.to_ms)
         after = self._read()
         for task in visiting:
             task.cancel()
         await asyncio.gather(*visiting, return_exceptions=True)
-        return stretch, before, after, visitor.report() if visiting else {}
+        looked = {"pages": visitor.report() if visiting else {}}
+        if crowd is not None:
+            told, _ = await asyncio.wait_for(crowd.communicate(), 60)
+            looked["browsers"] = json.loads(told or b"{}")
+        return stretch, before, after, looked
+
+    async def _crowd(self, token: str, ids: list[int], seconds: float) -> asyncio.subprocess.Process:
+        shown = [str(each) for each in ids[: self._options.browsers * ROWS]]
+        command = ("-m", "bench.harness.browsers", self._up.url, str(self._options.browsers), str(seconds), *shown)
+        environment = {**os.environ, "FARWATCH_BENCH_TOKEN": token}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=environment, cwd=sys.path[0], stdout=asyncio.subprocess.PIPE
+        )
 
     def _read(self) -> Reading:
         return Reading(
@@ -294,6 +315,18 @@ def settings_of(options: Options, health_port: int) -> dict[str, str]:
     return settings
 
 
+async def preload(up: Up, target: str, options: Options) -> None:
+    db = await Database.connect(
+        (up.data_dir / "database-url").read_text().strip(), min_size=1, max_size=2, name="bench"
+    )
+    try:
+        began = time.monotonic()
+        await preload_monitors(db, target, options.monitors, options.interval)
+        say(f"{options.monitors} monitors laid in {time.monotonic() - began:.1f} s")
+    finally:
+        await db.close()
+
+
 def run(options: Options) -> dict[str, Any]:
     with ExitStack() as stack:
         folder = stack.enter_context(server_folder("bench"))
@@ -309,7 +342,17 @@ def run(options: Options) -> dict[str, Any]:
         stack.callback(up.stop)
         up.wait_ready()
         say(f"{up.url} is ready, data in {up.data_dir}")
-        return asyncio.run(Run(options, up, nginx, target, health_port).run())
+        started = 0.0
+        if options.preload:
+            asyncio.run(preload(up, target, options))
+            up.stop(timeout_seconds=60)
+            began = time.monotonic()
+            up = Up(folder, "--probers", str(options.probers), *regions, **settings_of(options, health_port))
+            stack.callback(up.stop)
+            up.wait_ready()
+            started = time.monotonic() - began
+            say(f"ready again with {options.monitors} monitors after {started:.1f} s")
+        return {"seconds_to_ready": round(started, 1)} | asyncio.run(Run(options, up, nginx, target, health_port).run())
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from farwatch_store import Database
 from farwatch_store.log import Append, append_many
 
 _AT_ONCE = 250
+_PRELOADED_AT_ONCE = 5_000
 _META = EventMeta(actor="bench")
 _INSERT = """
     insert into config.monitors (name, type, enabled, spec, tags)
@@ -45,3 +46,18 @@ async def insert_monitors(db: Database, url: str, monitors: int, interval_second
         ids += new
         await asyncio.sleep(max(0.0, began + len(ids) / per_second - time.monotonic()))
     return ids
+
+
+async def preload_monitors(db: Database, url: str, monitors: int, interval_seconds: int) -> None:
+    """Rows alone, without events: for a Farwatch that is stopped and finds them when it starts."""
+    template = specification("bench", url, interval_seconds)
+    for start in range(0, monitors, _PRELOADED_AT_ONCE):
+        numbers = range(start, min(start + _PRELOADED_AT_ONCE, monitors))
+        specs = [{**template, "name": f"Bench {each}", "url": f"{url}?{each}"} for each in numbers]
+        async with db.transaction() as connection:
+            await connection.execute(_INSERT, [each["name"] for each in specs], specs)
+
+
+async def all_ids(db: Database) -> list[int]:
+    async with db.connection(60) as connection:
+        return [row["id"] for row in await connection.fetch("select id from config.monitors order by id")]
