@@ -4,6 +4,7 @@ import asyncio
 import calendar
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from farwatch_prober.unfolding import OFFERED
 __all__ = ["BODY_MAX_BYTES", "CertificateFacts", "CurlEngine", "CurlRequest", "Transfer"]
 
 SPARE_HANDLES = 512
+CACHED_DATES = 4096
 _BLANK_LINES = (b"\r\n", b"\n")
 OUT_OF_MEMORY = 27
 """CURLE_OUT_OF_MEMORY, also for the bound of our own: nothing that the target did."""
@@ -294,8 +296,15 @@ def _certificate(handle: pycurl.Curl) -> CertificateFacts | None:
     if not chain or not chain[0]:
         return None
     fields = dict(chain[0])
-    try:
-        expires = time.strptime(fields["Expire date"], "%b %d %H:%M:%S %Y %Z")
-    except (KeyError, ValueError):
+    not_after_ms = _not_after_ms(fields.get("Expire date", ""))
+    if not_after_ms is None:
         return None
-    return CertificateFacts(calendar.timegm(expires) * 1000, fields.get("Subject", ""), fields.get("Issuer", ""))
+    return CertificateFacts(not_after_ms, fields.get("Subject", ""), fields.get("Issuer", ""))
+
+
+@lru_cache(maxsize=CACHED_DATES)
+def _not_after_ms(text: str) -> int | None:
+    try:
+        return calendar.timegm(time.strptime(text, "%b %d %H:%M:%S %Y %Z")) * 1000
+    except ValueError:
+        return None
