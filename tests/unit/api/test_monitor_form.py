@@ -20,7 +20,7 @@ from farwatch_api.web import template_environment
 from farwatch_events.assertions import Operator
 from farwatch_events.monitor import MASK, MONITOR_TYPES, Auth, fields_of
 
-NO_FIELD = dict.fromkeys(("cron", "time_zone", "run_limit_seconds"), "set by REST")
+NO_FIELD: dict[str, str] = {}
 """Fields that people cannot reach by the form, each with its reason."""
 OF_PROBERS = {"timeout_seconds", "retries", "retry_interval_seconds", "regions", "degraded_ms"}
 """Fields of all types that mean nothing to one that nobody checks."""

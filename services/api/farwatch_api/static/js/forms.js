@@ -184,7 +184,7 @@ document.addEventListener("click", (event) => {
   const removed = button.dataset.secret === "remove";
   control.dataset.state = removed ? "removed" : "kept";
   control.hidden = removed;
-  kept.querySelector(".kept-word").textContent = removed ? "Removed when you save" : "Kept if left empty";
+  kept.querySelector(".kept-word").textContent = removed ? "Will be removed" : "Kept if left empty";
   kept.classList.toggle("is-removed", removed);
   if (!removed) control.focus();
   button.form.dataset.changed = "yes";
