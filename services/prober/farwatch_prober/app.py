@@ -111,7 +111,7 @@ def build_prober(bus: Bus, settings: ProberSettings, tools: Tools, metrics: Metr
     )
     outbox = Outbox(publisher, identity.region, identity.prober, lambda: canaries.condition.healthy, log)
     runner = Runner(tools, Revealer(box), now_ms, log, lambda: lag.current_ms)
-    worker = Worker(runner, outbox, metrics, settings.max_concurrency, now_ms, log)
+    worker = Worker(runner, outbox, metrics, settings.max_concurrency, now_ms, log, canaries.believes)
     pulse = Pulse(identity, publisher, worker, outbox, canaries, lag, metrics, now_ms)
     stream = subjects.checks_stream(identity.region)
     ring = bus.puller(stream, subjects.RING_DURABLE, credit=RING_CREDIT)

@@ -1,4 +1,7 @@
-"""Asks the canaries every few seconds: the configured name servers, and what FARWATCH_CANARIES names."""
+"""Asks the canaries every few seconds: the configured name servers, and what FARWATCH_CANARIES names.
+
+And before a failure is believed: a prober's network may be gone long before its canaries' turn comes.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,27 +12,75 @@ from farwatch_prober.dial import DialFault, dial
 from farwatch_prober.nameserver import ServerFault
 from farwatch_prober.outcome import ProbeFailure
 from farwatch_prober.resolver import Resolver
-from farwatch_prober.selfcheck import FAILURES_THAT_COUNT, Canary, Condition, decide_condition, evolve_canary
+from farwatch_prober.selfcheck import (
+    FAILURES_THAT_COUNT,
+    Canary,
+    Condition,
+    decide_condition,
+    evolve_canary,
+    is_in_doubt,
+)
+from farwatch_runtime.clock import now_ms
 
 PERIOD_SECONDS = 5.0
 PATIENCE_SECONDS = 3.0
+BETWEEN_ROUNDS_SECONDS = 0.5
+"""At least, so that neither a flood of failures nor one short blip is worth more than a few questions."""
 
 Ask = Callable[[], Awaitable[bool]]
 
 
 class Canaries:
-    def __init__(self, resolver: Resolver, endpoints: Sequence[tuple[str, int]], *, enabled: bool, log: Any) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        endpoints: Sequence[tuple[str, int]],
+        *,
+        enabled: bool,
+        log: Any,
+        now_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._now_ms = now_ms
         self._resolver = resolver
         self._endpoints = tuple(endpoints)
         self._enabled = enabled
         self._log = log
         self._states: dict[str, Canary] = {}
+        self._round: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+        self._asked_at = -BETWEEN_ROUNDS_SECONDS
+        self._well_since_ms = 0
         self.condition = Condition(healthy=True)
 
     async def run(self) -> None:
         while self._enabled:
-            await self.ask_all()
+            await self._ask_anew()
             await asyncio.sleep(PERIOD_SECONDS)
+
+    async def believes(self, started_ms: int) -> bool:
+        """Whether what failed since then may be laid at the target's door: the canaries, asked now, still answer, and
+        have done so all the while. Of everything that fails at once all wait for the same few questions."""
+        if not self._enabled or not any(canary.ever_answered for canary in self._states.values()):
+            return True
+        await self._ask_anew()
+        if self.condition.healthy and is_in_doubt(self._states.values()):
+            await self._ask_anew()
+        return self.condition.healthy and started_ms >= self._well_since_ms
+
+    async def _ask_anew(self) -> None:
+        """A round that begins after this call; whoever comes while one is under way shares the next."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask_after(self._round), name="canaries")
+        await asyncio.shield(self._next)
+
+    async def _ask_after(self, before: asyncio.Task[None] | None) -> None:
+        loop = asyncio.get_running_loop()
+        if before is not None:
+            await asyncio.wait({before})
+        await asyncio.sleep(self._asked_at + BETWEEN_ROUNDS_SECONDS - loop.time())
+        self._round, self._next = self._next, None
+        await self.ask_all()
+        self._asked_at = loop.time()
 
     async def ask_all(self) -> None:
         asked = self._questions()
@@ -47,6 +98,7 @@ class Canaries:
     def _take(self, condition: Condition) -> None:
         if condition.healthy != self.condition.healthy:
             self._log.warning("prober_health_changed", healthy=condition.healthy, reason=condition.reason)
+            self._well_since_ms = self._now_ms()
         self.condition = condition
 
     def _questions(self) -> dict[str, Ask]:

@@ -29,15 +29,18 @@ class Outbox:
         self._log = log
         self._waiting: list[tuple[bytes, Stored]] = []
         self._waiting_bytes = 0
+        self._believed = True
         self._timer: asyncio.TimerHandle | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._batches = 0
         self.unconfirmed = 0
 
-    def add(self, encoded: bytes, stored: Stored) -> None:
-        """A result as JSON. `stored` is called once the stream has it."""
-        if self._waiting and self._waiting_bytes + len(encoded) + 1 > BATCH_BYTES - ENVELOPE_BYTES:
+    def add(self, encoded: bytes, stored: Stored, *, believed: bool = True) -> None:
+        """A result as JSON. `stored` is called once the stream has it. What is not believed has no vote."""
+        is_full = self._waiting_bytes + len(encoded) + 1 > BATCH_BYTES - ENVELOPE_BYTES
+        if self._waiting and (is_full or believed != self._believed):
             self.flush()
+        self._believed = believed
         self._waiting.append((encoded, stored))
         self._waiting_bytes += len(encoded) + 1
         self.unconfirmed += 1
@@ -59,7 +62,11 @@ class Outbox:
     def _encode(self, results: list[bytes]) -> bytes:
         """The batch around results that are JSON already; its list of results is the last field."""
         envelope = ResultBatch(
-            type="results", region=self._region, prober=self._prober, healthy=self._healthy(), results=[]
+            type="results",
+            region=self._region,
+            prober=self._prober,
+            healthy=self._believed and self._healthy(),
+            results=[],
         ).to_bytes()
         return envelope.removesuffix(b"]}") + b",".join(results) + b"]}"
 

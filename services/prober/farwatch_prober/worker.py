@@ -1,7 +1,7 @@
 """Chunks of due checks: taken while there is room, run, answered, acknowledged when every result is stored."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from farwatch_prober.outcome import failed
 from farwatch_prober.pace import STARTS_A_TURN, Pace
 from farwatch_prober.reporting import Report
 from farwatch_prober.runner import Runner
+from farwatch_prober.selfcheck import ON_THE_WAY
 
 TAKE_SECONDS = 0.5
 ALIVE_SECONDS = 3.0
@@ -36,9 +37,19 @@ class Chunk:
 
 
 class Worker:
+    """`believes` says whether a failure since that moment may be the target's, and not the prober's own."""
+
     def __init__(
-        self, runner: Runner, outbox: Outbox, metrics: Metrics, capacity: int, now_ms: Callable[[], int], log: Any
+        self,
+        runner: Runner,
+        outbox: Outbox,
+        metrics: Metrics,
+        capacity: int,
+        now_ms: Callable[[], int],
+        log: Any,
+        believes: Callable[[int], Awaitable[bool]],
     ) -> None:
+        self._believes = believes
         self._runner = runner
         self._outbox = outbox
         self._metrics = metrics
@@ -138,15 +149,17 @@ class Worker:
             self._answer(key, chunk, Report(check, chunk.epoch, outcome, (), now_ms, now_ms))
 
     async def _run(self, key: tuple[int, int], chunk: Chunk, check: DueCheck) -> None:
-        self._answer(key, chunk, await self._runner.report(check, chunk.epoch))
+        report = await self._runner.report(check, chunk.epoch)
+        believed = report.outcome.error_class not in ON_THE_WAY or await self._believes(report.started_ms)
+        self._answer(key, chunk, report, believed=believed)
 
-    def _answer(self, key: tuple[int, int], chunk: Chunk, report: Report) -> None:
+    def _answer(self, key: tuple[int, int], chunk: Chunk, report: Report, *, believed: bool = True) -> None:
         self._metrics.count(report)
-        self._send(key, chunk, report.to_bytes())
+        self._send(key, chunk, report.to_bytes(), believed=believed)
 
-    def _send(self, key: tuple[int, int], chunk: Chunk, encoded: bytes) -> None:
+    def _send(self, key: tuple[int, int], chunk: Chunk, encoded: bytes, *, believed: bool = True) -> None:
         self.answered += 1
-        self._outbox.add(encoded, lambda: self._stored(key, chunk))
+        self._outbox.add(encoded, lambda: self._stored(key, chunk), believed=believed)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -1,7 +1,9 @@
 """The prober believes itself until everything that used to answer is silent."""
 
+import asyncio
 from pathlib import Path
 
+import dns.rcode
 import structlog
 
 from farwatch_prober.canaries import Canaries
@@ -39,3 +41,24 @@ async def test_a_network_that_never_was_there_proves_nothing(tmp_path: Path) -> 
         await canaries.ask_all()
     assert canaries.condition.healthy
     await resolver.close()
+
+
+async def test_a_failure_is_believed_only_while_the_canaries_answer(resolver: Resolver, name_server: DnsServer) -> None:
+    time_ms = 1_000
+    canaries = Canaries(resolver, [], enabled=True, log=structlog.get_logger(), now_ms=lambda: time_ms)
+    assert await canaries.believes(0), "nothing has answered yet, so nothing speaks against it"
+    await canaries.ask_all()
+    assert await canaries.believes(0)
+
+    name_server.rcodes = {". NS": dns.rcode.SERVFAIL}
+    asked = len(name_server.asked)
+    doubts = await asyncio.gather(*(canaries.believes(900) for _ in range(100)))
+    assert sum(doubts) == 0
+    assert not canaries.condition.healthy
+    assert len(name_server.asked) - asked <= 4, "all of them wait for the same questions"
+
+    name_server.rcodes, time_ms = {}, 5_000
+    await canaries.ask_all()
+    assert canaries.condition.healthy
+    assert not await canaries.believes(4_999), "it began while the network was gone"
+    assert await canaries.believes(5_000)
