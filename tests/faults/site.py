@@ -62,7 +62,8 @@ class Targets:
 
 @dataclass
 class Site:
-    """`names` maps each monitor to its id. `base` is the address of the targets as the probers reach them."""
+    """`names` maps each monitor to its id. `base` is the address of the targets as the probers reach them; `probers`
+    run under `farwatch up`, and `regions` are those whose checks count."""
 
     up: Up
     targets: Targets
@@ -70,15 +71,17 @@ class Site:
     base: str
     health_port: int
     regions: tuple[str, ...] = ("local",)
+    probers: int = 1
     names: dict[str, int] = field(default_factory=dict)
     began_ms: int = 0
+    database_url: str = ""
 
     async def add_monitors(self, names: Sequence[str], **fields: Any) -> None:
         async with self.client() as client:
             channel = {"name": "sink", "type": "webhook", "config": {"url": self.sink.url}}
             channel_id = await _created(client, "/api/channels", channel)
             for name in names:
-                monitor = {"name": name, "type": "http", "url": f"{self.base}{name}", "retries": 1}
+                monitor = {"name": name, "type": "http", "url": self.base.format(name=name) + name, "retries": 1}
                 monitor |= {"interval_seconds": INTERVAL_SECONDS, "channels": [channel_id]} | fields
                 self.names[name] = await _created(client, "/api/monitors", monitor)
         await eventually(lambda: self._verdicts_are("up", names), 60, 0.2)
@@ -98,7 +101,7 @@ class Site:
             await connection.close(timeout=5)
 
     async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
-        url = (self.up.data_dir / "database-url").read_text().strip()
+        url = self.database_url or (self.up.data_dir / "database-url").read_text().strip()
         return await asyncpg.connect(url, timeout=5)
 
     # -- waiting -----------------------------------------------------------------------------------------------------
@@ -138,7 +141,7 @@ class Site:
 
     async def answers(self) -> bool:
         """Whether the API answers from the database, and every service says that it is ready."""
-        services = 4 + len(self.regions)
+        services = 4 + self.probers
         ready = [f"http://127.0.0.1:{port}/readyz" for port in range(self.health_port, self.health_port + services)]
         try:
             async with self.client() as client:
@@ -208,7 +211,7 @@ async def open_site(
         for region in regions:
             options += ("--region", region)
         up = await start_up(stack, folder, *options, FARWATCH_HEALTH_PORT=str(health_port), **settings)
-        yield Site(up, targets, sink, targets.http.url, health_port, regions)
+        yield Site(up, targets, sink, targets.http.url, health_port, regions, len(regions))
 
 
 async def start_up(stack: AsyncExitStack, folder: Path, *options: str, **settings: str) -> Up:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kills import Storm, order_of, worst
-from tests.faults.site import Site, open_site, report
+from tests.faults.site import INTERVAL_SECONDS, Site, open_site, report
 
 MONITORS = ("steady", *(f"site-{number}" for number in range(1, 9)))
 PROCESS_SECONDS, SERVER_SECONDS = 10.0, 30.0
@@ -23,7 +23,9 @@ async def storm(site: Site, rng: random.Random, order: list[str], title: str) ->
     report(title, verdict, count, worst(run.recoveries), kills=kills)
     assert verdict.outages >= len(MONITORS) - 1
     assert verdict.is_clean, verdict
-    assert (count.missed, count.doubled) == (0, 0), count
+    assert count.doubled == 0, count
+    slowest = max(worst(run.recoveries).values())
+    assert count.missed == 0 or slowest > INTERVAL_SECONDS, count  # one interval at most is made up for
     return worst(run.recoveries)
 
 
