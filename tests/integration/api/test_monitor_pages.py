@@ -91,6 +91,19 @@ async def test_what_is_written_in_the_form_is_escaped(client: httpx.AsyncClient,
     assert "</textarea><script>" not in answer.text
 
 
+async def test_a_clone_takes_the_secrets_along(client: httpx.AsyncClient, deps: TestDeps, data: Any) -> None:
+    headers = {"Authorization": "Bearer token-9"}
+    made = data(await client.post("/api/monitors", json={**SHOP, "headers": headers}), 201)
+    again = {**made, "name": "Shop copy"}
+    assert (await client.post("/api/monitors", json=again)).status_code == 422
+    copied = await client.post(f"/api/monitors?clone_of={made['id']}", json=again)
+    assert data(copied, 201)["headers"] == {"Authorization": "********"}
+    async with deps.direct() as connection:
+        rows = await connection.fetch("select spec->'headers'->>'Authorization' as secret from config.monitors")
+    assert [deps.box.decrypt(row["secret"]) for row in rows] == ["Bearer token-9"] * 2
+    assert (await client.post("/api/monitors?clone_of=999", json=again)).status_code == 404
+
+
 async def test_each_prober_says_how_it_is_and_why(client: httpx.AsyncClient, deps: TestDeps) -> None:
     async with deps.direct() as connection:
         await connection.execute("insert into config.regions (name) values ('eu') on conflict do nothing")

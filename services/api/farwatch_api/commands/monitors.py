@@ -32,6 +32,8 @@ _LOCK = """
     where id = $1 and deleted_at is null for update
 """
 
+_STORED = "select spec from config.monitors where id = $1 and deleted_at is null"
+
 _UPDATE = """
     update config.monitors set name = $2, enabled = $3, spec = $4, tags = $5, config_version = $6, updated_at = now()
     where id = $1
@@ -45,9 +47,9 @@ _DELETE = """
 """
 
 
-async def create_monitor(deps: Deps, identity: Identity, data: Mapping[str, Any]) -> int:
-    """Raises Invalid."""
-    spec = parse_spec(writable(data))
+async def create_monitor(deps: Deps, identity: Identity, data: Mapping[str, Any], clone_of: int | None = None) -> int:
+    """Masks stand for the secrets of the monitor that is cloned. Raises Invalid, or NotFound without that monitor."""
+    spec = parse_spec(writable(data), await _read_stored(deps, clone_of))
     stored = encrypted_dump(spec, deps.box)
     push_token = new_secret() if spec.type == "push" else None
     async with deps.write() as connection:
@@ -61,6 +63,16 @@ async def create_monitor(deps: Deps, identity: Identity, data: Mapping[str, Any]
         ]
         await append(connection, events[0].stream, events, identity.meta, 0)
     return monitor_id
+
+
+async def _read_stored(deps: Deps, monitor_id: int | None) -> dict[str, Any] | None:
+    if monitor_id is None:
+        return None
+    async with deps.read() as connection:
+        row = await connection.fetchrow(_STORED, monitor_id)
+    if row is None:
+        raise NotFound("monitor")
+    return dict(row["spec"])
 
 
 async def replace_monitor(deps: Deps, identity: Identity, monitor_id: int, data: Mapping[str, Any]) -> None:

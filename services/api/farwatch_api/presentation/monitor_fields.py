@@ -115,17 +115,16 @@ def without_secrets(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {**map_secrets(spec, lambda _: ""), "headers": spec.get("headers") or {}}
 
 
-def form_values(spec: Mapping[str, Any], *, clone: bool = False) -> dict[str, Any]:
+def form_values(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What the partials of the form need, beside channels, regions and other monitors. Secrets stay behind: `secrets`
-    names those that are stored, `lost` those that a clone does not get."""
+    names those that are stored."""
     held = secret_names(spec)
     given = {name: value for name, value in without_secrets(spec).items() if value is not None}
     shown = defaults() | given
     return {
         "spec": shown,
         "types": list(MONITOR_TYPES),
-        "secrets": [] if clone else held,
-        "lost": held if clone else [],
+        "secrets": held,
         "touched": lambda *names: touched(shown, names) or any(name in held for name in names),
         "choices": choices,
         "pairs": pairs,

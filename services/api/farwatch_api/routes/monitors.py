@@ -15,6 +15,7 @@ from farwatch_api.deps import Dependencies, Deps, Requester, base_url
 from farwatch_api.envelope import page, success
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Cursor, Id, Limit, RegionFilter, Words, one_of, split
+from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.monitors import Filters, Sort, list_monitors, read_monitor, regions_of_monitor
 from farwatch_api.queries.states import STATES
 from farwatch_api.queries.uptime import uptime_day, uptime_periods
@@ -84,8 +85,15 @@ async def describe_one(request: Request, deps: Deps, identity: Identity, monitor
 
 
 @router.post("", status_code=201, summary="Create a monitor", openapi_extra=_BODY)
-async def post_monitor(request: Request, deps: Dependencies, identity: Requester) -> Response:
-    monitor_id = await commands.create_monitor(deps, identity, await json_object(request))
+async def post_monitor(
+    request: Request,
+    deps: Dependencies,
+    identity: Requester,
+    clone_of: Annotated[
+        int | None, Query(ge=1, le=LARGEST_BIGINT, description="Masked secrets are those of this monitor")
+    ] = None,
+) -> Response:
+    monitor_id = await commands.create_monitor(deps, identity, await json_object(request), clone_of)
     return success(await describe_one(request, deps, identity, monitor_id), "Monitor created.", 201)
 
 

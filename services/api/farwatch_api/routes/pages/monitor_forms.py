@@ -29,7 +29,7 @@ async def read_spec(deps: Deps, monitor_id: int) -> dict[str, Any]:
 
 
 async def render_form(
-    request: Request, deps: Deps, spec: dict[str, Any], monitor_id: int | None = None, *, clone: bool = False
+    request: Request, deps: Deps, spec: dict[str, Any], monitor_id: int | None = None, clone: int | None = None
 ) -> Response:
     async with deps.read() as connection:
         channels, regions = await list_channels(connection), await region_names(connection)
@@ -41,7 +41,7 @@ async def render_form(
         "monitor_id": monitor_id,
         "clone": clone,
     }
-    return await render_page(request, deps, "monitors/form.html", **form_values(spec, clone=clone), **values)
+    return await render_page(request, deps, "monitors/form.html", **form_values(spec), **values)
 
 
 @router.get("/monitors/new")
@@ -54,7 +54,7 @@ async def new_monitor(
 ) -> Response:
     if clone is not None:
         spec = await read_spec(deps, clone)
-        return await render_form(request, deps, {**spec, "name": f"{spec['name']} copy"}, clone=True)
+        return await render_form(request, deps, {**spec, "name": f"{spec['name']} copy"}, clone=clone)
     spec = {"type": type if type in MONITOR_TYPES else "http", "url": target, "host": target}
     return await render_form(request, deps, spec)
 

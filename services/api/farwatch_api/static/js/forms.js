@@ -16,9 +16,9 @@ const READ = {
   moment: (control) => (control.value ? new Date(control.value).toISOString() : null),
   pairs: (control) => pairs(control.value),
   json: (control) => (control.value.trim() === "" ? null : JSON.parse(control.value)),
-  secret: (control) => (control.value !== "" || ["new", "removed"].includes(control.dataset.state) ? control.value : MASK),
+  secret: (control) => (control.value !== "" || control.dataset.state !== "kept" ? control.value : MASK),
 };
-/** What a stored secret reads as; written back it stays. A secret that was lost in cloning is refused by this too. */
+/** What a stored secret reads as; written back it stays. */
 const MASK = "********";
 
 /** "Name: value" lines as an object. A line without a colon is a name without a value, which the server explains. */
