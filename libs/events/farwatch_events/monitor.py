@@ -309,6 +309,7 @@ class TlsMonitor(MonitorBase):
         **TLS,
         "certificate.subject": "text",
         "certificate.issuer": "text",
+        "protocol": "text",
     }
 
     type: Literal["tls"]

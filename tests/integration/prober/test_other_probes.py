@@ -1,6 +1,7 @@
 """port, dns, tls and ping against local servers."""
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import dns.rcode
@@ -104,6 +105,7 @@ class TestTls:
         assert (result.outcome, by_address.outcome) == ("up", "up")
         assert result.certificate is not None
         assert result.phases.tls_ms is not None
+        assert result.assertions == []
         assert (wrong.error_class, wrong.error) == ("tls", "The certificate is not made out to bad.test")
 
     @pytest.mark.parametrize(
@@ -130,6 +132,19 @@ class TestTls:
         assert words in [result.error, *result.reasons]
         assert result.certificate is not None
         assert result.certificate.days == to_days
+
+    @pytest.mark.parametrize(("version", "outcome"), [(ssl.TLSVersion.TLSv1_3, "up"), (ssl.TLSVersion.TLSv1_2, "down")])
+    async def test_the_version_that_was_agreed_on_can_be_asserted(
+        self, check: Check, ca: trustme.CA, version: ssl.TLSVersion, outcome: str
+    ) -> None:
+        newest = {"subject": "protocol", "operator": "equals", "value": "TLSv1.3"}
+        context = tls_context(ca, "good.test")
+        context.maximum_version = version
+        async with raw_server(answers(), tls=context) as port:
+            result = await check(type="tls", host="good.test", port=port, assertions=[newest])
+            plain = await check(type="tls", host="good.test", port=port)
+        assert (result.outcome, plain.outcome) == (outcome, "up")
+        assert result.assertions[0].seen == ("TLSv1.3" if outcome == "up" else "TLSv1.2")
 
     async def test_no_tls_there(self, check: Check) -> None:
         async with raw_server(answers(b"220 hello\r\n", then="hang")) as port:
@@ -158,3 +173,15 @@ class TestPing:
             pytest.skip("no right to ping on this machine")
         assert result.outcome == "down"
         assert result.error_class in ("timeout", "unreachable")
+
+    async def test_total_loss_is_judged_and_stays_down(self, check: Check) -> None:
+        loss = {"subject": "packet_loss", "operator": "less_than", "value": 50, "severity": "degraded"}
+        fast = {"subject": "latency", "operator": "less_than", "value": 500}
+        result = await check(type="ping", host="192.0.2.77", timeout_seconds=1, assertions=[loss, fast])
+        if result.error_class == "internal":
+            pytest.skip("no right to ping on this machine")
+        assert (result.outcome, result.error_class in ("timeout", "unreachable")) == ("down", True)
+        assert [(each.subject, each.seen, each.ok) for each in result.assertions] == [
+            ("packet_loss", "100", False),
+            ("latency", None, False),
+        ]

@@ -45,11 +45,7 @@ async def _ping_first(
 
 def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms: float) -> ProbeOutcome:
     if (silence := judge_loss(result.received, result.sent, context.timeout_seconds, spec.host)) is not None:
-        phases = Phases(dns_ms=round(dns_ms, 3))
-        if result.errors:
-            sentence = f"{context.address} is unreachable: a router on the way says so"
-            return failed(ErrorClass.UNREACHABLE, sentence, phases=phases, address=context.address)
-        return failed(ErrorClass.TIMEOUT, silence, phases=phases, address=context.address)
+        return _silent(spec, context, result, dns_ms, silence)
     average_ms = sum(result.round_trips) / result.received * 1000
     latency_ms = round(dns_ms + average_ms, 3)
     lost = result.sent - result.received
@@ -72,6 +68,16 @@ def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms
         address=context.address,
         evidence=Evidence(address=context.address, notes=[f"{lost} of {result.sent} packets lost"]) if lost else None,
     )
+
+
+def _silent(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms: float, silence: str) -> ProbeOutcome:
+    """Down whatever is expected: an assertion that forgives some loss does not speak of all of it."""
+    phases = Phases(dns_ms=round(dns_ms, 3))
+    facts = Facts({**phase_facts(None, phases), "packet_loss": 100.0, "ip": context.address})
+    judged = judge(rules_of(spec.assertions, None), facts)
+    error_class = ErrorClass.UNREACHABLE if result.errors else ErrorClass.TIMEOUT
+    sentence = f"{context.address} is unreachable: a router on the way says so" if result.errors else silence
+    return failed(error_class, sentence, phases=phases, address=context.address, assertions=judged.assertions)
 
 
 def jitter_ms(round_trips: list[float]) -> float | None:

@@ -1,5 +1,7 @@
 """tls: a handshake; the chain, the host name and the dates of the certificate must be good."""
 
+import re
+
 import pycurl
 
 from farwatch_events.monitor import TlsMonitor
@@ -12,6 +14,8 @@ from farwatch_prober.judge import certificate_facts, judge, outcome_of, phase_fa
 from farwatch_prober.outcome import ProbeOutcome, failed
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
 
+_AGREED = re.compile(rb"^SSL connection using (TLSv[0-9.]+)")
+
 
 async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
     timings = Timings()
@@ -19,6 +23,7 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
     timings.add_dns(dns_ms)
     name = spec.server_name or spec.host
     host = name if names.parse_literal(name) else names.to_ascii(name)
+    agreed = Agreed()
     request = CurlRequest(
         url=f"https://[{host}]:{spec.port}/" if ":" in host else f"https://{host}:{spec.port}/",
         host=host,
@@ -27,7 +32,7 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
         timeout_seconds=context.require_time(),
         is_tls=True,
         handshake_only=True,
-        options=_options(spec),
+        options=_options(spec, agreed),
     )
     transfer = await context.tools.curl.perform(request)
     timings.add_transfer(transfer)
@@ -48,6 +53,7 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
             **phase_facts(timings.latency(), timings.phases()),
             **certificate_facts(certificate),
             "ip": context.address,
+            "protocol": agreed.protocol,
         }
     )
     judgement = judge(rules_of(spec.assertions, spec.degraded_ms, spec.certificate_warning_days), facts)
@@ -60,6 +66,19 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
     )
 
 
-def _options(spec: TlsMonitor) -> Options:
+class Agreed:
+    """What both ends agreed on: libcurl says it in its log alone, which is read only where somebody wants to know."""
+
+    def __init__(self) -> None:
+        self.protocol: str | None = None
+
+    def note(self, kind: int, text: bytes) -> None:
+        if kind == pycurl.INFOTYPE_TEXT and (found := _AGREED.search(text)):
+            self.protocol = found[1].decode()
+
+
+def _options(spec: TlsMonitor, agreed: Agreed) -> Options:
     floor: Options = ((pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_3),) if spec.min_version == "1.3" else ()
-    return floor + own_authorities(spec.ca_certificate)
+    asked = any(assertion.subject == "protocol" for assertion in spec.assertions)
+    listening: Options = ((pycurl.DEBUGFUNCTION, agreed.note), (pycurl.VERBOSE, 1)) if asked else ()
+    return floor + own_authorities(spec.ca_certificate) + listening
