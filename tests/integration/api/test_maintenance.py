@@ -1,21 +1,30 @@
 """Weekly maintenance over REST."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 
 from farwatch_api.commands.maintenance import move_on
+from farwatch_events.maintenance import WEEKDAYS
 from tests.integration.api.conftest import TestDeps
 
-WEEKLY = {"weekdays": ["sun", "sat"], "starts": "02:30", "duration_minutes": 60, "time_zone": "Europe/Berlin"}
+TODAY = datetime.now(UTC).weekday()
+FAR_DAYS = sorted(((TODAY + 3) % 7, (TODAY + 4) % 7))
+"""Far enough from now that no occurrence is running in any time zone."""
+WEEKLY = {
+    "weekdays": [WEEKDAYS[day] for day in reversed(FAR_DAYS)],
+    "starts": "02:30",
+    "duration_minutes": 60,
+    "time_zone": "Europe/Berlin",
+}
 
 
 async def test_weekly_maintenance(client: httpx.AsyncClient, data: Any, deps: TestDeps) -> None:
     body = {"name": "Backups", "all_monitors": True, "weekly": WEEKLY}
     made = data(await client.post("/api/maintenance", json=body), 201)
-    assert made["weekly"] == {**WEEKLY, "weekdays": ["sat", "sun"]}
+    assert made["weekly"] == {**WEEKLY, "weekdays": [WEEKDAYS[day] for day in FAR_DAYS]}
     begins = datetime.fromisoformat(made["starts_at"])
     assert f"{begins.astimezone(ZoneInfo('Europe/Berlin')):%H:%M}" in ("02:30", "03:30")
     assert datetime.fromisoformat(made["ends_at"]) - begins == timedelta(hours=1)
