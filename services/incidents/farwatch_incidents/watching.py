@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from farwatch_bus import Bus, BusError, consumer_pending, stream_info
+from farwatch_bus import Bus, BusError, consumer_pending, ensure_region, stream_info
 from farwatch_events import subjects
 from farwatch_events.events import EVENT_TYPES, DeliveryFailed, DomainEvent, EventMeta, MessageParked
 from farwatch_incidents.history import moment
@@ -185,7 +185,10 @@ class Watcher:
             regions = [row["name"] for row in await connection.fetch(_REGIONS)]
         signs = []
         for region in regions:
-            waiting = await consumer_pending(self._bus, subjects.checks_stream(region), subjects.RING_DURABLE) or 0
+            waiting = await consumer_pending(self._bus, subjects.checks_stream(region), subjects.RING_DURABLE)
+            if waiting is None:  # deleted beneath us: nobody else would notice, and nothing would be checked any more
+                await ensure_region(self._bus, region)
+                waiting = 0
             self._gauges.backlog.labels(region).set(waiting)
             words = f"{waiting} chunks of due checks wait for a prober of {region}"
             signs.append(Sign("due_backlog", region, waiting, words))

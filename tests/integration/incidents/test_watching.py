@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from farwatch_bus import consumer_pending, delete_stream
 from farwatch_events import subjects
 from farwatch_events.events import DeliveryFailed, EventMeta
 from farwatch_incidents.canary import Canary
@@ -59,6 +60,15 @@ async def test_what_waits_is_trouble_until_it_waits_no_more(world: World, watche
     assert (await troubles(world))[-1] == ("recovered", "due_backlog", "eu")
     await asyncio.gather(*(message.ack() for message in taken))
     await puller.close()
+
+
+async def test_a_deleted_stream_of_due_checks_is_made_again(world: World, watcher: Watcher) -> None:
+    await world.region("eu")
+    stream = subjects.checks_stream("eu")
+    await delete_stream(world.bus, stream)
+    await watcher.look()
+    assert await consumer_pending(world.bus, stream, subjects.RING_DURABLE) == 0
+    assert await consumer_pending(world.bus, stream, subjects.NOW_DURABLE) == 0
 
 
 async def test_an_outbox_that_nobody_empties(world: World, watcher: Watcher) -> None:
