@@ -60,14 +60,17 @@ def test_editing_saves_what_was_written_and_keeps_the_rest(
         headers={"Authorization": "Bearer abc", "Accept": "text/html"},
         tags=["a"],
         retries=3,
+        forbidden_text="two\nlines",
     )
     page.goto(f"/monitors/{monitor_id}/edit")
+    assert api.patch(f"/api/monitors/{monitor_id}", json={"interval_seconds": 7}).status_code == 200, "somebody else"
     page.get_by_label("Name", exact=True).fill("Edited twice")
     page.get_by_label("Tags").fill("a, b")  # its section is open: a tag is set
     page.get_by_role("button", name="Save changes").click()
     expect(page).to_have_url(re.compile(rf"/monitors/{monitor_id}$"))
     saved = api.get(f"/api/monitors/{monitor_id}").json()["data"]
     assert (saved["name"], saved["tags"], saved["retries"]) == ("Edited twice", ["a", "b"], 3)
+    assert (saved["forbidden_text"], saved["interval_seconds"]) == ("two\nlines", 7), "untouched fields are not sent"
     assert saved["headers"] == {"Authorization": "********", "Accept": "text/html"}
 
 

@@ -12,7 +12,7 @@ SUBJECT_WORDS: Final[dict[str, str]] = {
     "latency.wait": "Time to first byte",
     "latency.transfer": "Transfer time",
     "ip": "Address",
-    "certificate.days": "Certificate’s days left",
+    "certificate.days": "Certificate’s time left",
     "certificate.subject": "Certificate’s subject",
     "certificate.issuer": "Certificate’s issuer",
     "protocol": "HTTP version",

@@ -69,7 +69,7 @@ const typeOf = (row) => {
 function add(editor) {
   const { subjects } = JSON.parse(editor.dataset.assertions);
   const row = editor.querySelector("template").content.firstElementChild.cloneNode(true);
-  editor.querySelector("[data-rows]").append(row);
+  editor.querySelector("[data-assertion-list]").append(row);
   options(part(row, "subject"), (subjects[typeOf(row)] ?? []).map((each) => [each.value, each.word]));
   fit(row);
   part(row, "subject").focus();
@@ -89,6 +89,7 @@ function retype(editor) {
 for (const editor of document.querySelectorAll("[data-assertions]")) {
   for (const row of rowsOf(editor)) {
     row.dataset.operator = part(row, "operator").value;
+    row.dataset.shown = part(row, "value").value; // a line break in it is not in the control
     fit(row);
   }
   editor.addEventListener("change", (event) => event.target.matches('[data-part="subject"], [data-part="operator"]') && fit(event.target.closest("[data-row]")));

@@ -135,6 +135,17 @@ function clearErrors(form) {
   if (message) message.hidden = true;
 }
 
+/** What forms that change something held at first: fields nobody touched are not sent, so that nobody's change is undone. */
+const untouched = new Map();
+addEventListener("DOMContentLoaded", () => {
+  for (const form of document.querySelectorAll("form[data-changes-only]")) untouched.set(form, gather(form));
+});
+
+function changed(form) {
+  const before = untouched.get(form) ?? {};
+  return Object.fromEntries(Object.entries(gather(form)).filter(([name, value]) => !(name in before) || JSON.stringify(before[name]) !== JSON.stringify(value)));
+}
+
 async function send(form) {
   const unread = unreadable(form);
   if (unread.length) {
@@ -144,7 +155,7 @@ async function send(form) {
   const button = form.querySelector('button:not([type="button"])');
   button.setAttribute("aria-busy", "true");
   const [method, path] = form.dataset.json.split(" ");
-  const answer = await call(method, path, gather(form));
+  const answer = await call(method, path, changed(form));
   button.removeAttribute("aria-busy");
   if (!answer.ok) {
     showErrors(form, answer.errors, answer.message);
