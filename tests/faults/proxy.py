@@ -57,18 +57,31 @@ class TcpProxy:
                     each.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1000)
+        writing = asyncio.create_task(self._write(pieces, writer))
         dead = False
         with suppress(OSError):
             while data := await reader.read(65536):
                 dead = dead or self.half_open
-                if dead:  # a piece was lost: what follows must not close the gap
-                    continue
-                if self.delay_seconds:
-                    await asyncio.sleep(self.delay_seconds)
+                if not dead:  # once a piece is lost, what follows must not close the gap
+                    await pieces.put((asyncio.get_running_loop().time() + self.delay_seconds, data))
+        if dead or self.half_open:
+            writing.cancel()
+        else:
+            await pieces.put((0.0, b""))
+        await asyncio.gather(writing, return_exceptions=True)
+
+    async def _write(self, pieces: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):
+            while True:
+                due, data = await pieces.get()
+                await asyncio.sleep(due - loop.time())
+                if not data:
+                    break
                 writer.write(data)
                 await writer.drain()
-        if not (dead or self.half_open):
-            writer.close()
+        writer.close()
 
 
 @asynccontextmanager

@@ -178,9 +178,9 @@ class Site:
     async def verdict(self) -> Verdict:
         return judge(self.targets.outages, await self.incidents(), self.messages())
 
-    async def slots(self, patience_seconds: float = 30) -> Count:
+    async def slots(self, patience_seconds: float = 30, interval_seconds: int = INTERVAL_SECONDS) -> Count:
         """Counted from when the monitors were up until now; waits a while for those that are on their way."""
-        stretch = Stretch(self.began_ms, now_ms() // 1000 * 1000 - 1000, INTERVAL_SECONDS * 1000)
+        stretch = Stretch(self.began_ms, now_ms() // 1000 * 1000 - 1000, interval_seconds * 1000)
         deadline = time.monotonic() + patience_seconds
         connection = await self._connected()
         try:

@@ -40,6 +40,8 @@ async def test_the_clock_jumps_and_jumps_back(folder: Path, hours: str) -> None:
         verdict, count, seconds = await endure(site, title, fault, 30)
         told = await site.rows("select type from log.events where type like 'schedule.%' or type like 'system.%'")
         print("faults: events", [row["type"] for row in told], flush=True)
+        away = "select count(*) as n from health.check_results where abs(extract(epoch from now() - slot)) > 1800"
+        print("faults: results with slots of another hour", await site.rows(away), flush=True)
     assert verdict.is_clean, verdict
     assert count.doubled == 0, count
     assert seconds <= 30

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from farwatch_bus import Bus, delete_stream, stream_info
-from farwatch_cli.embedded.files import kept_port
 from farwatch_events.subjects import LEASES_BUCKET, checks_stream, results_stream
 from tests.faults.enduring import endure
 from tests.faults.site import Site, open_site, start_up
@@ -29,9 +28,8 @@ async def bus_of(site: Site) -> AsyncIterator[Bus]:
     """As the incidents service, which may delete streams."""
     nats = site.up.data_dir / "nats"
     password = (nats / "passwords" / "incidents").read_text().strip()
-    bus = await Bus.connect(
-        f"nats://127.0.0.1:{kept_port(nats / 'port')}", name="fault", user="incidents", password=password
-    )
+    url = f"nats://127.0.0.1:{(nats / 'port').read_text().strip()}"
+    bus = await Bus.connect(url, name="fault", user="incidents", password=password)
     try:
         yield bus
     finally:
