@@ -172,12 +172,14 @@ class Process:
     def __init__(self, bus: Bus, pid: int, targets: Targets) -> None:
         self._bus = bus
         self.targets = targets
-        self._publisher = bus.publisher()
+        self.publisher = bus.publisher()
         self._answered = asyncio.Event()
         self._asked = self.results = 0
         self.pid = pid
         self.beats = 0
         self.wrong: list[CheckResult] = []
+        self.on_result: Callable[[CheckResult], None] = lambda _: None
+        self.on_heartbeat: Callable[[Heartbeat], None] = lambda _: None
 
     async def read(self) -> None:
         reader = self._bus.reader(subjects.results_stream(REGION), 1)
@@ -186,9 +188,12 @@ class Process:
                 said = parse_result_message(message.data)
                 if isinstance(said, Heartbeat):
                     self.beats += 1
+                    self.on_heartbeat(said)
                     continue
                 self.results += len(said.results)
                 self.wrong += [result for result in said.results if result.outcome != "up"]
+                for result in said.results:
+                    self.on_result(result)
                 self._answered.set()
 
     async def run(self, kind: str, concurrency: int, seconds: float) -> Turn:
@@ -217,15 +222,17 @@ class Process:
                     async with asyncio.timeout(ENDS_SECONDS):
                         await self._answered.wait()
                 data = chunk.to_bytes().replace(b'"slot_ms":0', b'"slot_ms":%d' % now_ms())
-                _ = await self._publisher.start(subjects.due_ring(REGION), data, ttl_seconds=60)
+                _ = await self.publisher.start(subjects.due_ring(REGION), data, ttl_seconds=60)
                 self._asked += CHUNK_MAX_CHECKS
 
     async def close(self) -> None:
-        await self._publisher.close()
+        await self.publisher.close()
 
 
 @asynccontextmanager
-async def prober_process(folder: Path, targets: Targets) -> AsyncIterator[Process]:
+async def prober_process(
+    folder: Path, targets: Targets, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Process]:
     nats = NatsProcess(folder)
     nats.start()
     bus = await Bus.connect(nats.url, name="bench")
@@ -236,6 +243,7 @@ async def prober_process(folder: Path, targets: Targets) -> AsyncIterator[Proces
         "FARWATCH_REGION": REGION,
         "FARWATCH_CANARIES": "off",
         "FARWATCH_CA_FILE": str(targets.authorities),
+        **(settings or {}),
     }
     prober = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "farwatch_prober", env=os.environ | environ, stdout=asyncio.subprocess.DEVNULL

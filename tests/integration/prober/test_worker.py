@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -231,6 +232,29 @@ async def test_nothing_is_lost_when_nats_dies_in_between(
         await eventually(lambda: unacknowledged_is(bus, 0), 15)
     assert {result.monitor_id for result in results} == set(range(1, 11))
     assert len(results) == 10
+
+
+async def test_a_loop_that_runs_late_puts_off_starting_and_says_so(
+    nats_server: NatsProcess, bus: Bus, stream: Stream, http_target: HttpServer
+) -> None:
+    async with prober(nats_server, bus) as service:
+        slow_turns = asyncio.create_task(make_turns_slow())
+        await send(bus, *(due(http_target.url, number) for number in range(1, 9)))
+        await eventually(lambda: sample(service, "farwatch_prober_held_back_seconds") > 0, 20)
+        assert sample(service, "farwatch_prober_lag_seconds") > 0
+        slow_turns.cancel()
+        results = await stream.until(8)
+        assert {result.monitor_id for result in results} == set(range(1, 9))
+
+
+async def make_turns_slow() -> None:
+    while True:
+        time.sleep(0.02)  # noqa: ASYNC251  # which is what is meant
+        await asyncio.sleep(0)
+
+
+def sample(service: Service, name: str) -> float:
+    return service.registry.get_sample_value(name) or 0.0
 
 
 async def test_the_lane_that_must_not_wait_has_places_of_its_own(
