@@ -131,7 +131,7 @@ def holds(assertion: Assertion, seen: tuple[Any, ...], steps: int = STEPS) -> bo
 
 
 def _matches(pattern: str, seen: tuple[Any, ...], steps: int) -> bool:
-    return any(found_in(pattern, as_text(each), steps) for each in seen)
+    return found_in(pattern, map(as_text, seen), steps)
 
 
 def _equal(subject: str, seen: Any, expected: Any) -> bool:
