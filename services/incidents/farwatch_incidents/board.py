@@ -151,7 +151,7 @@ class Board:
     def hear_heartbeat(self, heartbeat: Heartbeat) -> None:
         region = heartbeat.region
         if region == PUSH_REGION:
-            self._run_pushes()
+            self._run_pushes(heartbeat.started_ms)
         before = self.regions.get(region) or RegionState(region, since_ms=self.now_ms)
         self._set_region(before, region_rules.hear_heartbeat(before, heartbeat, self.now_ms))
         for monitor_id in self._expiries.passed(region, self.regions[region].watermark_ms, self._expiry_moment):
@@ -281,8 +281,8 @@ class Board:
 
     # -- push --------------------------------------------------------------------------------------------------------
 
-    def _run_pushes(self) -> None:
-        dark_from_ms = self.pushes.run(self.now_ms)
+    def _run_pushes(self, started_ms: int = 0) -> None:
+        dark_from_ms = self.pushes.run(self.now_ms, started_ms)
         if dark_from_ms is None:
             return
         for config in [each for each in self.configs.values() if each.is_push and each.enabled]:

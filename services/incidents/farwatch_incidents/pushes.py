@@ -25,11 +25,13 @@ class Pushes:
         """As the fold before left it at `seen_ms`: a longer break between the two was dark too."""
         self.clock_ms, self._seen_ms = clock_ms, seen_ms
 
-    def run(self, now_ms: int) -> int | None:
-        """A message of region push came. Returns since when nobody could push, None when somebody always could."""
+    def run(self, now_ms: int, started_ms: int = 0) -> int | None:
+        """A message of region push came, from a process that started then. Returns since when nobody could push, None
+        when somebody always could. An api that is back within the longest pause was away nevertheless."""
         before_ms, self._seen_ms = self._seen_ms, max(self._seen_ms, now_ms)
         self.clock_ms = advance_push_clock(self.clock_ms, before_ms, now_ms)
-        return before_ms if 0 < before_ms < now_ms - LONGEST_PAUSE_MS else None
+        away = now_ms - before_ms > LONGEST_PAUSE_MS or before_ms < started_ms <= now_ms
+        return before_ms if before_ms > 0 and away else None
 
     def expect(self, config: MonitorConfig, local: LocalState, now_ms: int) -> LocalState:
         """From now on the monitor has its whole period again, or until its next moment."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from farwatch_events.assertions import Assertion
@@ -36,7 +36,7 @@ class Api:
     """One push monitor on a board, with an api that beats while it lives."""
 
     def __init__(self, at_ms: int, watched: MonitorConfig) -> None:
-        self.board, self.config, self.now_ms = Board(), watched, at_ms
+        self.board, self.config, self.now_ms, self.started_ms = Board(), watched, at_ms, at_ms
         self.board.at(at_ms)
         self.board.set_regions(["push"])
         self.opened: list[IncidentOpened] = []
@@ -45,7 +45,8 @@ class Api:
 
     def _beat(self) -> None:
         self.board.at(self.now_ms)
-        self.board.hear_heartbeat(Heartbeat(type="heartbeat", region="push", prober="api", sent_ms=self.now_ms))
+        beat = Heartbeat(type="heartbeat", region="push", prober="api", sent_ms=self.now_ms, started_ms=self.started_ms)
+        self.board.hear_heartbeat(beat)
         self._collect()
 
     def live_until(self, until_ms: int, every_ms: int = BEAT_MS) -> None:
@@ -54,7 +55,7 @@ class Api:
             self._beat()
 
     def die_until(self, until_ms: int) -> None:
-        self.now_ms = until_ms
+        self.now_ms = self.started_ms = until_ms
         self._beat()
 
     def call(self, outcome: str = "up", signal: str = "finish", latency_ms: float | None = None, **call: Any) -> None:
@@ -251,6 +252,17 @@ def test_nobody_is_missed_who_may_have_called_in_vain() -> None:
     assert api.verdict == "down"
 
 
+def test_a_short_restart_loses_calls_too() -> None:
+    api = Api(START, config(push_grace_ms=20_000, retries=0))
+    api.call()
+    api.live_until(START + 58_000)
+    api.die_until(START + 62_000)
+    api.live_until(START + 118_000)
+    assert api.verdict == "up"
+    api.live_until(START + 144_000)
+    assert api.verdict == "down"
+
+
 def test_dark_time_long_before_moves_no_moment() -> None:
     api = Api(ms("2026-05-01T01:00:00Z"), scheduled("0 3 * * *"))
     api.die_until(ms("2026-05-01T02:50:00Z"))
@@ -273,6 +285,7 @@ OFTEN = st.lists(st.tuples(st.sampled_from(["live", "dark", "restart"]), st.inte
 
 
 @settings(max_examples=40, deadline=None)
+@example([("live", 174), ("dark", 6), ("live", 20)], "interval")
 @given(OFTEN, st.sampled_from(["interval", "cron"]))
 def test_a_job_that_calls_in_time_is_never_missed(days: list[tuple[str, int]], kind: str) -> None:
     """Every minute, on the minute, whatever becomes of the api and of the fold; calls in dark time are lost."""
