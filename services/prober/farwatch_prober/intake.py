@@ -11,7 +11,7 @@ from farwatch_events.results import CheckResult, ErrorClass
 
 MAX_DELIVERIES = 5
 KNOWN_CHECKS = 16_384
-"""About 3.5 KB each."""
+"""About 5 KB each, with what follows from them."""
 REMEMBERED_MS = 600_000
 
 Known = tuple[dict[str, Any], DueCheck]

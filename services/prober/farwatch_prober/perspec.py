@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from weakref import ref
+from weakref import KeyedRef
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -16,7 +16,7 @@ class PerSpec(Generic[S, P]):
 
     def __init__(self, make: Callable[[S], P]) -> None:
         self._make = make
-        self._known: dict[int, tuple[ref[S], P]] = {}
+        self._known: dict[int, tuple[KeyedRef[int, S], P]] = {}
 
     def __call__(self, spec: S) -> P:
         """Raises what `make` raises, each time."""
@@ -25,5 +25,8 @@ class PerSpec(Generic[S, P]):
         if known is not None and known[0]() is spec:
             return known[1]
         made = self._make(spec)
-        self._known[key] = (ref(spec, lambda _: self._known.pop(key, None)), made)
+        self._known[key] = (KeyedRef(spec, self._forget, key), made)
         return made
+
+    def _forget(self, gone: KeyedRef[int, S]) -> None:
+        self._known.pop(gone.key, None)
