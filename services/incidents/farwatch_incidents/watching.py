@@ -184,15 +184,23 @@ class Watcher:
         async with self._db.connection() as connection:
             regions = [row["name"] for row in await connection.fetch(_REGIONS)]
         signs = []
+        for region in (*regions, subjects.PUSH_REGION):
+            if await stream_info(self._bus, subjects.results_stream(region)) is None:
+                await self._make_again(region)
         for region in regions:
             waiting = await consumer_pending(self._bus, subjects.checks_stream(region), subjects.RING_DURABLE)
-            if waiting is None:  # deleted beneath us: nobody else would notice, and nothing would be checked any more
-                await ensure_region(self._bus, region)
+            if waiting is None:
+                await self._make_again(region)
                 waiting = 0
             self._gauges.backlog.labels(region).set(waiting)
             words = f"{waiting} chunks of due checks wait for a prober of {region}"
             signs.append(Sign("due_backlog", region, waiting, words))
         return signs
+
+    async def _make_again(self, region: str) -> None:
+        """Streams that were deleted beneath us: nobody else would notice, and nothing would be checked any more."""
+        log.warning("streams_missing", region=region)
+        await ensure_region(self._bus, region)
 
 
 async def _told(connection: Connection) -> list[DomainEvent]:

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from farwatch_bus import consumer_pending, delete_stream
+from farwatch_bus import consumer_pending, delete_stream, stream_info
 from farwatch_events import subjects
 from farwatch_events.events import DeliveryFailed, EventMeta
 from farwatch_incidents.canary import Canary
@@ -62,9 +62,12 @@ async def test_what_waits_is_trouble_until_it_waits_no_more(world: World, watche
     await puller.close()
 
 
-async def test_a_deleted_stream_of_due_checks_is_made_again(world: World, watcher: Watcher) -> None:
+async def test_deleted_streams_are_made_again(world: World, watcher: Watcher) -> None:
     await world.region("eu")
-    stream = subjects.checks_stream("eu")
+    stream, results = subjects.checks_stream("eu"), subjects.results_stream("eu")
+    await delete_stream(world.bus, results)
+    await watcher.look()
+    assert await stream_info(world.bus, results)
     await delete_stream(world.bus, stream)
     await watcher.look()
     assert await consumer_pending(world.bus, stream, subjects.RING_DURABLE) == 0
