@@ -263,8 +263,9 @@ def build_group(
     members: Sequence[Member],
     at_ms: int,
     public_url: str,
+    key: str,
 ) -> Alert:
-    """One message about many; it names the first and counts all, the page it links to lists every one."""
+    """One message about many; it names the first and counts all. `key` is the message's: its page lists every one."""
     shown = [member.model_copy(update={"name": one_line(member.name, 80)}) for member in members[:MEMBERS_MAX]]
     base = public_url.rstrip("/")
     fields: dict[str, Any] = {
@@ -274,7 +275,7 @@ def build_group(
         "count": len(members),
         "members": shown,
         "since_ms": min((m.since_ms for m in members if m.since_ms is not None), default=None),
-        "link": f"{base}/incidents?state=open,acknowledged" if base else None,
+        "link": f"{base}/incidents?told={key}" if base else None,
     }
     return _compose(kind, fields)
 

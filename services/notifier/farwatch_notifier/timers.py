@@ -183,19 +183,19 @@ class Timers:
         troubles = batch.troubles
         key = dedup_key(first.event_id, first.channel_id, first.moment, f"_group{first.at_ms}")
         if len(part) == 1 and first.moment != "behind" and (incident := troubles.get(first.thread)) is not None:
-            alert = self._single(first, incident, batch, now_ms)
+            alert = self._single(first, incident, batch, now_ms, key)
             return Planned(_intent(ref, first, key, first.reason), _dump(alert), items)
         kind = {"up": "group_up", "behind": "group_behind"}.get(first.moment, "group_down")
         members = [_member(item, troubles.get(item.thread)) for item in part]
-        alert = build_group(kind, ref.title, ref.thread, members, now_ms, self._public_url)  # type: ignore[arg-type]
+        alert = build_group(kind, ref.title, ref.thread, members, now_ms, self._public_url, key)  # type: ignore[arg-type]
         reason = f"{len(part)} together: {first.reason}"
         return Planned(_intent(ref, first, key, reason, many=len(part) > 1), _dump(alert), items)
 
-    def _single(self, item: GroupItem, incident: IncidentFacts, batch: Batch, now_ms: int) -> Alert:
+    def _single(self, item: GroupItem, incident: IncidentFacts, batch: Batch, now_ms: int, key: str) -> Alert:
         facts = batch.facts_at(item.thread, item.monitor_id or 0, now_ms)
         if item.moment == "up":
             member = _member(item, incident)
-            return build_group("group_up", "Recovered", item.thread, [member], now_ms, self._public_url)
+            return build_group("group_up", "Recovered", item.thread, [member], now_ms, self._public_url, key)
         build = build_reminder if item.moment == "reminder" else build_standing
         return build(incident, facts, now_ms, self._public_url)
 

@@ -175,3 +175,28 @@ async def test_the_preview_knows_the_parents_of_parents(
         )
     seen = data(await client.post("/api/policies/preview", json={"monitor_id": shop}))["planned"]
     assert any("Router, which it stands behind, is down" in each["reason"] for each in seen)
+
+
+async def test_the_page_of_a_group_shows_exactly_whom_the_message_named(
+    client: httpx.AsyncClient, data: Data, database: Database
+) -> None:
+    channel, monitor = await add_channel(client, data), await add_monitor(client, data)
+    async with database.connection() as connection:
+        await connection.execute(
+            "insert into health.incidents (id, monitor_id, monitor_name, state, severity, opened_at, resolved_at)"
+            " select n, $1 + n, 'Host ' || n, 'resolved', 'down', now(), now() from generate_series(1, 4) n",
+            monitor,
+        )
+        delivery = await connection.fetchval(
+            "insert into alerting.deliveries (channel_id, moment, dedup_key, thread, message, give_up_at)"
+            " values ($1, 'down', 'msg_group', 'group-1', '{}', now()) returning id",
+            channel,
+        )
+        await connection.execute(
+            "insert into alerting.delivery_items (delivery_id, position, thread, moment)"
+            " values ($1, 1, 'incident-2', 'down'), ($1, 2, 'incident-4', 'behind'), ($1, 3, 'drill-1', 'down')",
+            delivery,
+        )
+    found = data(await client.get("/api/incidents", params={"told_by": "msg_group"}))["items"]
+    assert [each["id"] for each in found] == [4, 2]
+    assert data(await client.get("/api/incidents", params={"told_by": "another"}))["items"] == []

@@ -236,7 +236,7 @@ def group(kind: Any, count: int = 40, name: str = "Shop") -> Alert:
         Member(name=f"{name} {number}", moment="down", monitor_id=number, incident_id=number, since_ms=NOW_MS)
         for number in range(1, count + 1)
     ]
-    return build_group(kind, "Web, tag shop", "group-1/tag/shop", members, NOW_MS, PUBLIC)
+    return build_group(kind, "Web, tag shop", "group-1/tag/shop", members, NOW_MS, PUBLIC, "msg_1")
 
 
 def test_pagerduty_alerts_of_a_group_end_one_by_one() -> None:
@@ -256,7 +256,7 @@ def test_groups_of_a_thousand_fit_everywhere(name: str) -> None:
     assert size(teams.render(alert)) <= teams.MESSAGE_MAX_BYTES
     text = telegram.render(TELEGRAM, alert)["text"]
     assert telegram.units(text) <= telegram.MESSAGE_LIMIT
-    assert 'href="https://watch.example/incidents?state=open,acknowledged"' in text
+    assert 'href="https://watch.example/incidents?told=msg_1"' in text
     assert "1000 monitors have trouble" in text
     assert len(ntfy.render(NTFY, alert)["message"].encode()) <= 4096
     assert len(pagerduty.render(PAGERDUTY, alert, KEY)) == 100

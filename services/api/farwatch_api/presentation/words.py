@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from farwatch_api.presentation.alerting import say_seconds
 from farwatch_api.presentation.expectations import explained
 from farwatch_api.presentation.snippets import snippets
 from farwatch_api.views import duration
@@ -115,6 +116,8 @@ FILTERS: Final[dict[str, Any]] = {
     "why": why,
     "explained": explained,
     "snippets": snippets,
+    "first_upper": lambda text: text[:1].upper() + text[1:],
+    "seconds_word": say_seconds,
     "state_word": lambda state: STATE_WORDS.get(state, state),
     "type_word": lambda kind: TYPE_WORDS.get(kind, kind),
     "channel_word": lambda kind: CHANNEL_WORDS.get(kind, kind),

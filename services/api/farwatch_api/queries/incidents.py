@@ -12,6 +12,11 @@ _PAGE = """
     where ($1::text[] is null or state = any($1)) and ($2::bigint is null or monitor_id = $2)
         and ($3::text is null or severity = $3) and ($4::bigint is null or id < $4)
         and ($6::timestamptz is null or opened_at >= $6 or resolved_at is null)
+        and ($7::text is null or id in (
+            select substr(i.thread, 10)::bigint from alerting.delivery_items i
+            join alerting.deliveries d on d.id = i.delivery_id
+            where d.dedup_key = $7 and i.thread like 'incident-%'
+        ))
     order by id desc limit $5
 """
 
@@ -21,8 +26,10 @@ _TIMELINE = """
 
 _DELIVERIES = """
     select d.id, d.channel_id, coalesce(c.name, '') as channel_name, coalesce(c.type, '') as channel_type, d.moment,
-        d.state, d.attempts, d.reason, d.answer, d.error, d.created_at, d.delivered_at, d.next_attempt_at
+        d.state, d.attempts, d.reason, d.answer, d.error, d.created_at, d.delivered_at, d.next_attempt_at,
+        d.policy_id, d.step, p.name as policy_name, d.message->>'title' as title, d.message->>'sentence' as sentence
     from alerting.deliveries d left join config.channels c on c.id = d.channel_id
+    left join config.policies p on p.id = d.policy_id
     where d.id in (select delivery_id from alerting.delivery_items where thread = 'incident-' || $1::bigint)
     order by d.id limit 1000
 """
@@ -42,11 +49,15 @@ async def list_incidents(
     monitor_id: int | None = None,
     severity: str | None = None,
     since: object = None,
+    told_by: str | None = None,
     limit: int = 50,
     cursor: str | None = None,
 ) -> tuple[Sequence[Row], str | None]:
+    """`told_by` is the key of a message: those it told of."""
     after = decode_cursor("incidents", cursor, (int,)) or [None]
-    rows = await connection.fetch(_PAGE, list(states) or None, monitor_id, severity, after[0], limit + 1, since)
+    rows = await connection.fetch(
+        _PAGE, list(states) or None, monitor_id, severity, after[0], limit + 1, since, told_by
+    )
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], encode_cursor("incidents", (rows[limit - 1]["id"],))

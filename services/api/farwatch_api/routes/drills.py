@@ -1,5 +1,6 @@
 """Fire drills: does an alert reach a human, and how long does it take?"""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,12 +11,13 @@ from farwatch_api.bodies import documented, json_object
 from farwatch_api.commands import drills as commands
 from farwatch_api.commands.drills import DrillBody
 from farwatch_api.deps import Dependencies, Deps, Requester
-from farwatch_api.envelope import page, success
+from farwatch_api.envelope import success
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Cursor, Id, Limit
 from farwatch_api.queries import alerting as queries
-from farwatch_api.queries.cursors import decode_cursor, encode_cursor
+from farwatch_api.routes.spans import span_page
 from farwatch_api.rows import Row
+from farwatch_store import Connection
 
 router = APIRouter(prefix="/api/drills", tags=["policies"])
 _PAGE = "select * from config.drills where $1::bigint is null or id < $1 order by id desc limit $2"
@@ -49,7 +51,16 @@ async def read(deps: Deps, drill_id: int) -> dict[str, Any]:
         row = await connection.fetchrow("select * from config.drills where id = $1", drill_id)
         if row is None:
             raise NotFound("drill")
-        deliveries = await queries.deliveries_of(connection, f"drill-{drill_id}")
+        return await describe_fully(connection, row)
+
+
+async def newest(connection: Connection, limit: int) -> Sequence[Row]:
+    rows: Sequence[Row] = await connection.fetch(_PAGE, None, limit)
+    return rows
+
+
+async def describe_fully(connection: Connection, row: Row) -> dict[str, Any]:
+    deliveries = await queries.deliveries_of(connection, f"drill-{row['id']}")
     first = min((each["delivered_at"] for each in deliveries if each["delivered_at"] is not None), default=None)
     return {
         **describe(row),
@@ -60,11 +71,7 @@ async def read(deps: Deps, drill_id: int) -> dict[str, Any]:
 
 @router.get("", summary="Drills, newest first")
 async def get_drills(deps: Dependencies, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    before = decode_cursor("drills", cursor, (int,)) or [None]
-    async with deps.read() as connection:
-        rows = await connection.fetch(_PAGE, before[0], limit + 1)
-    items = [describe(row) for row in rows[:limit]]
-    return success(page(items, encode_cursor("drills", (items[-1]["id"],)) if len(rows) > limit else None))
+    return success(await span_page(deps, "drills", _PAGE, describe, limit, cursor))
 
 
 @router.post("", status_code=201, summary="Start a fire drill", openapi_extra=documented(DrillBody))

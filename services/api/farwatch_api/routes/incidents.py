@@ -1,5 +1,6 @@
 """Incidents: what happened, why, who was told; and taking them in hand."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -42,6 +43,7 @@ async def get_incidents(
     monitor_id: Annotated[int | None, Query(ge=1, le=LARGEST_BIGINT)] = None,
     severity: Literal["down", "degraded"] | None = None,
     since: Annotated[AwareDatetime | None, Query(description="Opened since, or still open")] = None,
+    told_by: Annotated[str | None, Query(description="Key of a message: those it told of", max_length=200)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
@@ -53,6 +55,7 @@ async def get_incidents(
             monitor_id=monitor_id,
             severity=severity,
             since=since,
+            told_by=told_by,
             limit=limit,
             cursor=cursor,
         )
@@ -79,10 +82,24 @@ async def describe(deps: Deps, incident_id: int) -> dict[str, Any]:
         "evidence": row["evidence"],
         "timeline": [views.timeline_entry(entry) for entry in timeline],
         "deliveries": [
-            {**views.delivery(each), "trail": [_attempt(a) for a in attempts if a["delivery_id"] == each["id"]]}
+            {
+                **views.delivery(each),
+                **_told(each),
+                "trail": [_attempt(a) for a in attempts if a["delivery_id"] == each["id"]],
+            }
             for each in deliveries
         ],
     }
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """By which policy and step (from 0), and in which words; none without a policy."""
+    by = {name: row[name] for name in ("policy_id", "policy_name", "step")}
+    return {**by, "message": {"title": row["title"] or "", "text": row["sentence"] or ""}}
+
+
+def _trail(attempts: Sequence[Row], delivery_id: int) -> list[dict[str, Any]]:
+    return [_attempt(row) for row in attempts if row["delivery_id"] == delivery_id]
 
 
 def _attempt(row: Row) -> dict[str, Any]:

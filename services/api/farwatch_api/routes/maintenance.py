@@ -1,6 +1,7 @@
 """Maintenance windows: the state shows it, incidents open in silence."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,10 +12,10 @@ from farwatch_api.bodies import documented, json_object
 from farwatch_api.commands import maintenance as commands
 from farwatch_api.commands.maintenance import MaintenanceBody
 from farwatch_api.deps import Dependencies, Deps, Requester
-from farwatch_api.envelope import page, success
+from farwatch_api.envelope import success
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Cursor, Id, Limit
-from farwatch_api.queries.cursors import decode_cursor, encode_cursor
+from farwatch_api.routes.spans import phase, span_page
 from farwatch_api.rows import Row
 
 router = APIRouter(prefix="/api/maintenance", tags=["maintenance"])
@@ -43,14 +44,6 @@ def describe(row: Row, now: datetime) -> dict[str, Any]:
     }
 
 
-def phase(row: Row, now: datetime) -> str:
-    if row["cancelled_at"] is not None:
-        return "cancelled"
-    if now < row["starts_at"]:
-        return "scheduled"
-    return "current" if now < row["ends_at"] else "over"
-
-
 async def read(deps: Deps, window_id: int) -> dict[str, Any]:
     async with deps.read() as connection:
         row = await connection.fetchrow("select * from config.maintenance where id = $1", window_id)
@@ -61,11 +54,7 @@ async def read(deps: Deps, window_id: int) -> dict[str, Any]:
 
 @router.get("", summary="Maintenance windows, newest first")
 async def get_windows(deps: Dependencies, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    before = decode_cursor("maintenance", cursor, (int,)) or [None]
-    async with deps.read() as connection:
-        rows = await connection.fetch(_PAGE, before[0], limit + 1)
-    items = [describe(row, deps.now()) for row in rows[:limit]]
-    return success(page(items, encode_cursor("maintenance", (items[-1]["id"],)) if len(rows) > limit else None))
+    return success(await span_page(deps, "maintenance", _PAGE, partial(describe, now=deps.now()), limit, cursor))
 
 
 @router.post("", status_code=201, summary="Schedule a window", openapi_extra=_BODY)

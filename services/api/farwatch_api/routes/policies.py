@@ -47,6 +47,10 @@ def describe(row: Row) -> dict[str, Any]:
     return {"id": row["id"], **row["spec"], **times}
 
 
+async def list_policies(connection: Connection) -> list[dict[str, Any]]:
+    return [describe(row) for row in await connection.fetch(_ALL)]
+
+
 async def read(deps: Deps, policy_id: int) -> dict[str, Any]:
     async with deps.read() as connection:
         row = await connection.fetchrow(_ONE, policy_id)
@@ -58,8 +62,7 @@ async def read(deps: Deps, policy_id: int) -> dict[str, Any]:
 @router.get("", summary="All policies, in the order in which they are tried")
 async def get_policies(deps: Dependencies) -> Response:
     async with deps.read() as connection:
-        rows = await connection.fetch(_ALL)
-    return success(page([describe(row) for row in rows], None))
+        return success(page(await list_policies(connection), None))
 
 
 @router.post("", status_code=201, summary="Add a policy", openapi_extra=_BODY)
@@ -154,7 +157,11 @@ async def get_alerts(
     monitor_id: Id,
     at: Annotated[AwareDatetime | None, Query(description="When; now without it")] = None,
 ) -> Response:
-    moment = at or deps.now()
+    return success(await alerts_at(deps, monitor_id, at or deps.now()))
+
+
+async def alerts_at(deps: Deps, monitor_id: int, moment: datetime) -> dict[str, Any]:
+    """Raises NotFound."""
     async with deps.read() as connection:
         ahead = await look_ahead(connection, PreviewBody(monitor_id=monitor_id, at=moment), deps.now())
         verdict = await queries.verdict_at(connection, monitor_id, moment)
@@ -162,19 +169,17 @@ async def get_alerts(
         thread = "" if incident is None else f"incident-{incident['id']}"
         deliveries = [views.delivery(row) for row in await queries.deliveries_of(connection, thread)]
         waiting = [_waiting(row) for row in await queries.waiting_of(connection, thread)]
-    return success(
-        {
-            "monitor_id": monitor_id,
-            "at": views.moment(moment),
-            "verdict": None if verdict is None else verdict["verdict"],
-            "verdict_since": None if verdict is None else views.moment(verdict["at"]),
-            "answer": _answer(verdict, incident, deliveries, waiting),
-            "incident": None if incident is None else views.incident(incident, deps.now()),
-            "deliveries": deliveries,
-            "waiting": waiting,
-            "would": ahead,
-        }
-    )
+    return {
+        "monitor_id": monitor_id,
+        "at": views.moment(moment),
+        "verdict": None if verdict is None else verdict["verdict"],
+        "verdict_since": None if verdict is None else views.moment(verdict["at"]),
+        "answer": _answer(verdict, incident, deliveries, waiting),
+        "incident": None if incident is None else views.incident(incident, deps.now()),
+        "deliveries": deliveries,
+        "waiting": waiting,
+        "would": ahead,
+    }
 
 
 def _waiting(row: Row) -> dict[str, Any]:

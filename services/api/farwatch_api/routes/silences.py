@@ -1,6 +1,7 @@
 """Silences: nobody is told of what fits, for a while; checking and history go on."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,12 +11,13 @@ from farwatch_api import views
 from farwatch_api.bodies import documented, json_object
 from farwatch_api.commands import policies as commands
 from farwatch_api.deps import Dependencies, Deps, Requester
-from farwatch_api.envelope import page, success
+from farwatch_api.envelope import success
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Cursor, Id, Limit
-from farwatch_api.queries.cursors import decode_cursor, encode_cursor
+from farwatch_api.routes.spans import phase, span_page
 from farwatch_api.rows import Row
 from farwatch_events.policies import Silence
+from farwatch_store import Connection
 
 router = APIRouter(prefix="/api/silences", tags=["policies"])
 _BODY = documented(Silence)
@@ -36,12 +38,10 @@ def describe(row: Row, now: datetime) -> dict[str, Any]:
     }
 
 
-def phase(row: Row, now: datetime) -> str:
-    if row["cancelled_at"] is not None:
-        return "cancelled"
-    if now < row["starts_at"]:
-        return "scheduled"
-    return "current" if now < row["ends_at"] else "over"
+async def list_silences(connection: Connection, now: datetime, limit: int) -> list[dict[str, Any]]:
+    """What holds or is to come first, then newest first."""
+    rows = [describe(row, now) for row in await connection.fetch(_PAGE, None, limit)]
+    return sorted(rows, key=lambda each: each["state"] not in ("current", "scheduled"))
 
 
 async def read(deps: Deps, silence_id: int) -> dict[str, Any]:
@@ -54,11 +54,7 @@ async def read(deps: Deps, silence_id: int) -> dict[str, Any]:
 
 @router.get("", summary="Silences, newest first")
 async def get_silences(deps: Dependencies, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    before = decode_cursor("silences", cursor, (int,)) or [None]
-    async with deps.read() as connection:
-        rows = await connection.fetch(_PAGE, before[0], limit + 1)
-    items = [describe(row, deps.now()) for row in rows[:limit]]
-    return success(page(items, encode_cursor("silences", (items[-1]["id"],)) if len(rows) > limit else None))
+    return success(await span_page(deps, "silences", _PAGE, partial(describe, now=deps.now()), limit, cursor))
 
 
 @router.post("", status_code=201, summary="Silence what fits", openapi_extra=_BODY)

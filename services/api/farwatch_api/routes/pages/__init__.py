@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, FastAPI
 
-from farwatch_api.routes.pages import incidents, monitor, monitor_forms, overview, settings, welcome
+from farwatch_api.routes.pages import alerting, incidents, monitor, monitor_forms, overview, settings, welcome
 from farwatch_api.routes.pages.rendering import broken, not_found
 
 router = APIRouter(include_in_schema=False)
-for part in (welcome, overview, monitor_forms, monitor, incidents, settings):
+for part in (welcome, overview, monitor_forms, monitor, incidents, alerting, settings):
     router.include_router(part.router)
 
 

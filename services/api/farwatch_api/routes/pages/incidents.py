@@ -26,17 +26,24 @@ async def incidents_page(
     deps: Dependencies,
     severity: Annotated[str, Query(max_length=16)] = "",
     monitor: Annotated[int | None, Query(ge=1, le=LARGEST_BIGINT)] = None,
+    told: Annotated[str, Query(max_length=200)] = "",
     cursor: Cursor = None,
 ) -> Response:
-    """What is open stands first, whatever its age; what is over follows, newest first."""
+    """What is open stands first, whatever its age; what is over follows, newest first. `told`: the key of a message."""
     wanted = severity if severity in ("down", "degraded") else None
     now = deps.now()
     async with deps.read() as connection:
         unresolved, _ = await list_incidents(
-            connection, states=UNRESOLVED, severity=wanted, monitor_id=monitor, limit=200
+            connection, states=UNRESOLVED, severity=wanted, monitor_id=monitor, told_by=told or None, limit=200
         )
         over, next_cursor = await list_incidents(
-            connection, states=["resolved"], severity=wanted, monitor_id=monitor, limit=PAGE_SIZE, cursor=cursor
+            connection,
+            states=["resolved"],
+            severity=wanted,
+            monitor_id=monitor,
+            told_by=told or None,
+            limit=PAGE_SIZE,
+            cursor=cursor,
         )
     return await render_page(
         request,
@@ -48,6 +55,7 @@ async def incidents_page(
         is_first=cursor is None,
         severity=wanted,
         monitor_id=monitor,
+        told=told,
     )
 
 

@@ -3,6 +3,7 @@
 import { proceed } from "./actions.js";
 import { placeOf, readAssertions } from "./assertions.js";
 import { call } from "./http.js";
+import { readRows } from "./rows.js";
 import { toast } from "./toast.js";
 
 const words = (text) => text.split(/[\s,]+/).filter(Boolean);
@@ -10,6 +11,7 @@ const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 const READ = {
   text: (control) => control.value,
   number: (control) => (control.value.trim() === "" ? null : Number.isNaN(Number(control.value)) ? control.value : Number(control.value)),
+  minutes: (control) => (control.value.trim() === "" ? null : Math.round(Number(control.value.replace(",", ".")) * 60)),
   bool: (control) => control.checked,
   list: (control) => control.value.split(",").map((part) => part.trim()).filter(Boolean),
   words: (control) => words(control.value),
@@ -36,6 +38,8 @@ function put(data, name, value) {
   else data[group] = { ...data[group], [field]: value };
 }
 
+const valueAt = (data, name) => name.split(".").reduce((found, part) => found?.[part], data);
+
 export function gather(form) {
   const data = {};
   for (const control of form.querySelectorAll("[name][data-kind]")) {
@@ -44,9 +48,8 @@ export function gather(form) {
     // Not chosen, such as the JSON of a request that has a text: taken back to its default.
     if (control.closest("[data-when][hidden]")) put(data, control.name, null);
     else if (kind === "ids" || kind === "names") {
-      data[control.name] ??= [];
       const chosen = control.tagName === "SELECT" ? [...control.selectedOptions].map((option) => option.value) : control.checked ? [control.value] : [];
-      data[control.name].push(...(kind === "ids" ? chosen.map(Number) : chosen));
+      put(data, control.name, [...(valueAt(data, control.name) ?? []), ...(kind === "ids" ? chosen.map(Number) : chosen)]);
     } else if (control.type === "radio") {
       if (control.checked) put(data, control.name, control.value);
     } else {
@@ -56,7 +59,7 @@ export function gather(form) {
   for (const editor of form.querySelectorAll("[data-assertions]")) {
     if (!editor.closest("[data-for][hidden]")) data.assertions = readAssertions(editor);
   }
-  const tidied = tidy(data, form);
+  const tidied = tidy({ ...data, ...readRows(form) }, form);
   return "lean" in form.dataset ? lean(tidied) : tidied;
 }
 
@@ -82,6 +85,7 @@ function tidy(data, form) {
   const required = new Set([...form.querySelectorAll("[data-required]")].map((control) => control.name));
   const clean = (object, prefix = "") => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, value === "" && !required.has(prefix + name) ? null : value]).filter(([name, value]) => value !== null || !prefix));
   if ("auth" in data) data.auth = data.auth.type ? clean(data.auth, "auth.") : null;
+  if ("grouping" in data) data.grouping = data.grouping.by ? clean(data.grouping, "grouping.") : null;
   if ("weekly" in data) data.weekly = data.weekly.weekdays.length ? clean(data.weekly, "weekly.") : null;
   if ("config" in data) data.config = clean(data.config, "config.");
   return clean(data);
