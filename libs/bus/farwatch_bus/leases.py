@@ -19,6 +19,8 @@ LEASE_TTL_SECONDS = 2.0
 """Age at which the bucket forgets a value, the same for all its leases."""
 RENEWALS_PER_TTL = 4
 TRIES_PER_TTL = 8
+PATIENCE_PER_TTL = 0.4
+"""With less, a line on which an answer takes half a second, or a server that is that busy, lets nobody have a lease."""
 MESSAGE_NOT_FOUND = 10037
 
 log = structlog.get_logger("farwatch_bus")
@@ -48,7 +50,7 @@ class Lease:
         return not self._lost.is_set() and time.monotonic() < self._held_until
 
     async def acquire(self) -> bool:
-        """One try, over within a second. False when another holds it or NATS does not answer."""
+        """One try, over within two seconds. False when another holds it or NATS does not answer."""
         if self.held:
             return True
         self._lose()
@@ -175,4 +177,4 @@ class Lease:
 
     @property
     def _patience(self) -> float:
-        return self._ttl_seconds / RENEWALS_PER_TTL
+        return self._ttl_seconds * PATIENCE_PER_TTL

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from farwatch_bus import Bus, ensure_leases
+from tests.faults.proxy import proxied
 from tests.support.servers import NatsProcess
 from tests.support.waiting import eventually
 
@@ -134,3 +135,18 @@ async def test_no_bucket_or_no_server_is_a_no(bus: Bus, nats_server: NatsProcess
 async def test_longer_than_the_bucket_remembers_is_refused(bus: Bus) -> None:
     with pytest.raises(ValueError, match="outlives"):
         bus.lease("scheduler", "a", ttl_seconds=5)
+
+
+async def test_answers_that_take_half_a_second_are_quick_enough(bus: Bus, nats_server: NatsProcess) -> None:
+    host, _, port = nats_server.url.rpartition("/")[2].partition(":")
+    async with proxied((host, int(port))) as proxy:
+        slow = await Bus.connect(f"nats://127.0.0.1:{proxy.port}", name="slow")
+        proxy.delay_seconds = 0.25
+        mine, other = slow.lease("scheduler", "a"), bus.lease("scheduler", "b")
+        assert await mine.acquire()
+        for _ in range(10):
+            await asyncio.sleep(0.4)
+            assert mine.held
+            assert not await other.acquire()
+        proxy.delay_seconds = 0.0
+        await slow.close()
