@@ -19,7 +19,7 @@ from farwatch_events.live import LiveCheck, LiveMonitors
 from farwatch_events.results import PushCall
 from farwatch_incidents.fold import Fold
 from farwatch_runtime.clock import now_ms
-from tests.integration.incidents.conftest import World, down, up
+from tests.integration.incidents.conftest import World, down, folding, up
 from tests.support.waiting import eventually
 
 
@@ -200,6 +200,28 @@ async def test_a_run_is_measured_and_missed_when_it_does_not_end(world: World, f
     await eventually(lambda: _beaten(world, "select 1 from health.incidents where error_class = 'missed'"), 20, 0.5)
     reason = await world.one("select reason from health.incidents where error_class = 'missed'")
     assert "started but did not finish within 4s" in reason
+
+
+async def test_a_new_fold_waits_for_the_end_of_a_run_as_the_one_before(world: World) -> None:
+    """Whoever forgot the run would wait an hour for the next push."""
+    beating = asyncio.create_task(_beat_on(world))
+    async with folding(world.bus, world.db):
+        monitor_id = await world.monitor(type="push", interval_seconds=3600, run_limit_seconds=6)
+        await eventually(lambda: world.one("select 1 from health.regions"))
+        await world.say("push", up(monitor_id, now_ms(), latency_ms=None, push=PushCall(signal="start")))
+        run = "select 1 from health.monitor_state where (state -> 23 -> 0)::bigint > 0"
+        await eventually(lambda: world.one(run))
+    async with folding(world.bus, world.db):
+        await eventually(lambda: world.one("select 1 from health.incidents where error_class = 'missed'"), 40, 0.2)
+    assert "did not finish within 6s" in await world.one("select reason from health.incidents")
+    beating.cancel()
+
+
+async def _beat_on(world: World) -> None:
+    await world.region("push")
+    while True:
+        await world.beat("push")
+        await asyncio.sleep(1)
 
 
 async def _beaten(world: World, query: str) -> bool:
