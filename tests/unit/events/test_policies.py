@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from farwatch_events.cron import find_zone
 from farwatch_events.matching import (
     IMPLICIT,
     NumberedPolicy,
@@ -16,7 +17,7 @@ from farwatch_events.matching import (
     mismatch,
     select_policies,
 )
-from farwatch_events.policies import Match, Policy, Silence, dump_policy, find_zone, parse_policy
+from farwatch_events.policies import Match, Policy, Silence, dump_policy, parse_policy
 
 SHOP = Subject(monitor_id=7, monitor_type="http", tags=frozenset({"shop", "eu"}), severity="down", regions=("eu",))
 
