@@ -45,7 +45,7 @@ faults: setup $(VENV)/.stamp-dev ## Kills, full disks, cuts and storms: hours; s
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 faults-short: setup $(VENV)/.stamp-dev ## Those of them that .ci/run runs each time: minutes
-	$(BIN)/python -m pytest -m faults_short $(ARGS)
+	$(BIN)/python -m pytest -m faults_short tests/faults $(ARGS)
 
 test-fast: setup $(VENV)/.stamp-dev ## Run the unit tests only
 	$(BIN)/python -m pytest tests/unit $(ARGS)

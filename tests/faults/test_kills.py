@@ -31,7 +31,7 @@ async def storm(site: Site, rng: random.Random, order: list[str], title: str) ->
 
 @pytest.mark.faults
 @pytest.mark.faults_short
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(600)
 async def test_twelve_kills(folder: Path, rng: random.Random) -> None:
     async with open_site(folder) as site:
         await storm(site, rng, order_of(rng, rounds=1, extra=5), "12 random kills")
