@@ -14,6 +14,8 @@ OUTAGE_SECONDS = (25.0, 40.0)
 PAUSE_SECONDS = 100.0
 """How long a target stays up before its next outage: with more changes it would count as flapping."""
 
+FIRST_WITHIN_SECONDS = 25.0
+
 
 def order_of(rng: random.Random, rounds: int, extra: int = 0) -> list[str]:
     """Each victim once a round, and some more, in any order."""
@@ -53,14 +55,16 @@ class Storm:
         return await self.site.recovered(since_ms)
 
     async def _play(self, name: str) -> None:
-        """One target's outages. One that began is seen through before the run ends."""
-        await asyncio.sleep(self.rng.uniform(0, PAUSE_SECONDS / 2))
-        while not self._over:
+        """One target's outages, at least one. One that began is seen through before the run ends."""
+        await asyncio.sleep(self.rng.uniform(0, FIRST_WITHIN_SECONDS))
+        while True:
             self.site.targets.take_down(name)
             await asyncio.sleep(self.rng.uniform(*OUTAGE_SECONDS))
             await self.site.until_down(name, timeout_seconds=120)
             self.site.targets.bring_up(name)
             await self._rest()
+            if self._over:
+                return
 
     async def _rest(self) -> None:
         for _ in range(int(PAUSE_SECONDS)):
