@@ -27,6 +27,11 @@ def shop(make_monitor: Callable[..., int], target: Target) -> int:
     return make_monitor(name="Shop", url=target.url, tags=["shop"], interval_seconds=60)
 
 
+def ready(page: Page) -> None:
+    """The scripts of the page have taken over: a click before that does nothing."""
+    expect(page.locator("button[data-ready]").last).to_be_enabled(timeout=15_000)
+
+
 def test_a_policy_is_written_seen_in_the_preview_and_changed(
     page: Page, api: httpx.Client, channel: int, shop: int
 ) -> None:
@@ -34,6 +39,7 @@ def test_a_policy_is_written_seen_in_the_preview_and_changed(
     page.get_by_label("Name").fill("Nights")
     page.get_by_label("Monitors with one of the tags").fill("shop")
     page.get_by_label("Wait before the first alert").fill("2")
+    ready(page)
     page.get_by_role("button", name="Add a step").click()
     second = page.locator("[data-rows=steps] [data-row-item]").nth(1)
     second.get_by_label("Tell").select_option(str(channel))
@@ -73,9 +79,10 @@ def test_a_silence_is_added_and_ended(page: Page, shop: int) -> None:
     page.get_by_role("button", name="Silence", exact=True).click()
     row = page.locator(".setting", has_text="Moving the rack")
     expect(row).to_contain_text("Shop")
+    ready(page)
     row.get_by_role("button", name="End now").click()
     page.get_by_role("button", name="End it").click()
-    expect(row.locator(".badge")).to_have_text("Ended")
+    expect(row.locator(".badge")).to_have_text("Ended", timeout=15_000)
 
 
 def test_a_drill_is_started_and_says_how_long_a_human_took(page: Page, channel: int, shop: int) -> None:
@@ -83,9 +90,10 @@ def test_a_drill_is_started_and_says_how_long_a_human_took(page: Page, channel: 
     page.get_by_label("As if this were down").select_option(str(shop))
     page.get_by_role("button", name="Start the drill").click()
     row = page.locator(".setting", has_text="Shop").first
-    expect(row.locator(".badge")).to_have_text("Running")
+    expect(row.locator(".badge")).to_have_text("Running", timeout=15_000)
+    ready(page)
     row.get_by_role("button", name="Acknowledge").click()
-    expect(row.locator(".badge")).to_have_text("Acknowledged")
+    expect(row.locator(".badge")).to_have_text("Acknowledged", timeout=15_000)
     expect(row).to_contain_text("a human after")
 
 
