@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from farwatch_events.events import (
     DomainEvent,
     DrillAcknowledged,
@@ -14,11 +16,14 @@ from farwatch_events.events import (
 )
 from farwatch_events.matching import NumberedPolicy, NumberedSilence
 from farwatch_events.policies import Match, parse_policy
+from farwatch_notifier.channels import discord, email, slack
+from farwatch_notifier.channels.email_body import render_html
 from farwatch_notifier.channels.pagerduty import ACTIONS, render
 from farwatch_notifier.facts import DeliveryState, Facts, Intent, ParentDown, Prior
 from farwatch_notifier.message import Alert, build_alert
 from farwatch_notifier.routing import route
 from tests.unit.notifier.samples import NOW_MS, channel, facts, incident, monitor, recorded
+from tests.unit.notifier.test_looks import EMAIL, HOSTILE, mrkdwn_of, unescaped
 from tests.unit.notifier.test_looks_of_services import PAGERDUTY
 
 TROUBLED = SystemTroubled(at_ms=NOW_MS, problem="due_backlog", subject="eu", reason="900 chunks wait")
@@ -155,3 +160,24 @@ def test_pagerduty_closes_what_these_kinds_opened() -> None:
         for event in (FLAPS, STEADY, TROUBLED, RECOVERED)
     ]
     assert keys[0] == keys[1] != keys[2] == keys[3]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_and_reasons_are_harmless_text_in_news_too(text: str) -> None:
+    known = facts(monitor=monitor(name=text), incident=incident(monitor_name=text))
+    events = (
+        TROUBLED.model_copy(update={"subject": text, "reason": text}),
+        FLAPS.model_copy(update={"reason": text}),
+        SEEN.model_copy(update={"actor": text}),
+    )
+    for event in events:
+        message = alert(event, known)
+        assert not {"\r", "\n", "\u202e", "\u2066"} & set(message.title + message.sentence)
+        body = discord.render(message)
+        assert body["allowed_mentions"] == {"parse": []}
+        for shown in (body["embeds"][0]["title"], body["embeds"][0]["description"]):
+            assert not set("*_~`|<>[]@#") & set(unescaped(shown))
+        assert not set("<>") & set(slack.render(message)["text"])
+        assert not [part for part in mrkdwn_of(slack.render(message)["blocks"]) if "channel" in part]
+        assert "<script>" not in render_html(message)
+        assert "\r\nBcc" not in str(email.render(EMAIL, message, "key"))
