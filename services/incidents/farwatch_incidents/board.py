@@ -25,7 +25,7 @@ from farwatch_incidents.rules.grouping import Bond, Groups, bonds_of
 from farwatch_incidents.rules.identity import Place
 from farwatch_incidents.rules.incident import MAINTENANCE, Incident
 from farwatch_incidents.rules.pushing import complete, waits_alike
-from farwatch_incidents.rules.quorum import expires_at
+from farwatch_incidents.rules.quorum import expires_at, newest_that_meets
 from farwatch_incidents.rules.regions import RegionState
 from farwatch_incidents.rules.votes import UNSEEN, LocalState
 
@@ -253,23 +253,42 @@ class Board:
         config, local = self._local(monitor_id, region)
         if config is None or local is None or not local.slot_ms or not config.enabled or local.vote == "unknown":
             return None
-        return self._expiries.stale_at(config, local)
+        return self._expiries.stale_at(config, newest_that_meets(config, local.slot_ms, self._votes_of(config)))
 
     def _local(self, monitor_id: int, region: str) -> tuple[MonitorConfig | None, LocalState | None]:
         state = self.states.get(monitor_id)
         return self.configs.get(monitor_id), state.local.get(region) if state else None
 
+    def _votes_of(self, config: MonitorConfig) -> list[LocalState]:
+        """Of the regions it is checked from and that live."""
+        local = self.states[config.monitor_id].local
+        return [local[each] for each in self._around(config).regions if each in local and self._is_live(each)]
+
     def _stop_waiting(self) -> None:
         """Votes of living regions that no newer result came for: nobody asks for checks any more."""
-        for monitor_id, region in self._expiries.stale(self.now_ms, self._stale_moment):
+        due = self._expiries.stale(self.now_ms, self._stale_moment)
+        for monitor_id in dict.fromkeys(monitor_id for monitor_id, _ in due):
             config, state = self.configs[monitor_id], self.states[monitor_id]
-            around, region_state = self._around(config), self.regions.get(region)
-            if region not in around.regions or region_state is None or not region_state.is_live:
-                self._expiries.watch(config, region, replace(state.local[region], slot_ms=self.now_ms))
-                continue
-            self._apply(rules.stop_waiting(state, config, region, around))
-            self.changes.local.add((monitor_id, region))
-            self._failing.keep(monitor_id, region, self.states[monitor_id].local[region])
+            around = self._around(config)
+            stale = [region for region in state.local if self._is_stale(monitor_id, region)]
+            living = [each for each in stale if each in around.regions and self._is_live(each)]
+            for region in stale:
+                if region not in living:
+                    self._expiries.watch(config, region, replace(state.local[region], slot_ms=self.now_ms))
+            if living:
+                self._apply(rules.stop_waiting(state, config, living, around))
+            for region in living:
+                self.changes.local.add((monitor_id, region))
+                self._failing.keep(monitor_id, region, self.states[monitor_id].local[region])
+
+    def _is_stale(self, monitor_id: int, region: str) -> bool:
+        """Also of a vote that is not due in the queue's order: those of one monitor end together."""
+        moment_ms = self._stale_moment(monitor_id, region)
+        return moment_ms is not None and moment_ms <= self.now_ms
+
+    def _is_live(self, region: str) -> bool:
+        state = self.regions.get(region)
+        return state is not None and state.is_live
 
     def _end_suppression(self) -> None:
         for monitor_id in list(self._suppressed):

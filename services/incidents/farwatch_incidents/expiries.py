@@ -23,7 +23,7 @@ class Expiries:
             return
         queue = self._by_watermark.setdefault(region, DueQueue())
         queue.watch(config.monitor_id, region, expires_at(config, local) + 1)
-        self._by_clock.watch(config.monitor_id, region, self.stale_at(config, local))
+        self._by_clock.watch(config.monitor_id, region, self.stale_at(config, local.slot_ms))
 
     def hasten(self, config: MonitorConfig, region: str, local: LocalState) -> None:
         """As watch, when the moment may have moved to an earlier one."""
@@ -31,10 +31,10 @@ class Expiries:
             return
         queue = self._by_watermark.setdefault(region, DueQueue())
         queue.hasten(config.monitor_id, region, expires_at(config, local) + 1)
-        self._by_clock.hasten(config.monitor_id, region, self.stale_at(config, local))
+        self._by_clock.hasten(config.monitor_id, region, self.stale_at(config, local.slot_ms))
 
-    def stale_at(self, config: MonitorConfig, local: LocalState) -> int:
-        return max(local.slot_ms, self._resumed_ms) + config.patience_ms
+    def stale_at(self, config: MonitorConfig, slot_ms: int) -> int:
+        return max(slot_ms, self._resumed_ms) + config.patience_ms
 
     def passed(self, region: str, watermark_ms: int, moment: Moment) -> list[int]:
         """Monitors whose vote in the region is behind its watermark by now."""

@@ -62,6 +62,59 @@ class TestNobodyAsks:
         game.say("eu", result("up", 5))
         assert (game.verdict, game.of(IncidentOpened)) == ("up", [])
 
+    @pytest.mark.parametrize(
+        ("why", "last_slots"),
+        [
+            ("all at one slot", "ap up 4, af up 4, us up 4, eu down 4, sa down 4"),
+            ("two lost a slot", "ap up 4, af up 4, us up 5, eu down 5, sa down 5"),
+            ("one after another", "ap up 4, af up 4, us up 5, eu down 6, sa down 6"),
+            ("the failing first", "ap down 4, af down 4, us up 5, eu up 4, sa up 5"),
+        ],
+    )
+    def test_a_minority_is_no_quorum_when_the_votes_run_out(self, why: str, last_slots: str) -> None:
+        told = [each.split() for each in last_slots.split(", ")]
+        regions = [region for region, _, _ in told]
+        game = Game(*regions)
+        for slot in range(7):
+            for region, outcome, last in told:
+                if slot <= int(last):
+                    game.say(region, result(outcome if slot >= 4 else "up", slot))
+            game.beat(slot + 0.1, *regions, watermark_ms=START + min(slot, 4) * MINUTE)
+        assert game.verdict in ("up", "degraded"), why
+        stopped_ms = game.board.now_ms
+        watch(game, 6.2, 13, *regions)
+        after = [event.after for event in game.of(VerdictChanged) if event.at_ms > stopped_ms]
+        assert after == ["unknown"], why
+
+    def test_they_run_out_together_however_many_monitors_do(self) -> None:
+        """The votes of one monitor are not split between two steps, each of which takes a thousand."""
+        game = Game("ap", "eu")
+        for monitor_id in range(1, 502):
+            game.board.set_config(config(monitor_id, regions=("ap",) if monitor_id == 1 else ("ap", "eu")))
+        for slot in (0, 1):
+            for monitor_id in range(1, 502):
+                game.say("ap", result("up", slot, monitor_id))
+                if monitor_id > 1:
+                    outcome = "down" if slot and monitor_id == 501 else "up"
+                    game.say("eu", result(outcome, slot, monitor_id))
+        game.beat(1.1, "ap", "eu", watermark_ms=START + 2 * MINUTE + 3_000)
+        for second in range(69, 269, 5):
+            game.beat(second / SECONDS, "ap", "eu")
+            game.tick(second / SECONDS)
+        changes = [(event.before, event.after) for event in game.of(VerdictChanged)]
+        assert {each for each in changes if each[0] != "pending"} == {("up", "unknown")}
+
+    def test_the_region_that_stops_alone_runs_out_alone(self) -> None:
+        game = Game("ap", "eu", "us")
+        for region in ("ap", "eu", "us"):
+            game.say(region, result("up", 0))
+        for slot in range(1, 8):
+            for region in ("eu", "us"):
+                game.say(region, result("up", slot))
+            watch(game, slot + 0.1, slot + 1, "ap", "eu", "us")
+        assert [event.region for event in game.of(VoteChanged) if event.after == "unknown"] == ["ap"]
+        assert game.verdict == "up"
+
     def test_those_that_stay_away_are_left_out_in_the_end(self) -> None:
         game = Game("eu", "us", "ap")
         for region in ("eu", "us", "ap"):

@@ -1,5 +1,6 @@
 """One monitor: (state, what happened, now) -> (state', events, timeline). Every path ends in `_conclude`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -55,12 +56,13 @@ def decide_result(
     return draft.done(heard.place)
 
 
-def stop_waiting(state: MonitorState, config: MonitorConfig, region: str, around: Around) -> Decision:
-    """No result came for too long although the region's probers live: its vote becomes unknown, with the reason."""
-    before = state.local[region]
-    after = expect_no_more(before, around.now_ms)
-    draft = Draft(replace(state, local={**state.local, region: after}), config, around)
-    _note_vote(draft, region, before, after, None)
+def stop_waiting(state: MonitorState, config: MonitorConfig, regions: Sequence[str], around: Around) -> Decision:
+    """No result came for too long although the regions' probers live: their votes become unknown, with the reason.
+    All at once: one after the other, those left over would for a moment be a quorum of themselves."""
+    silenced = {region: expect_no_more(state.local[region], around.now_ms) for region in regions}
+    draft = Draft(replace(state, local={**state.local, **silenced}), config, around)
+    for region, after in silenced.items():
+        _note_vote(draft, region, state.local[region], after, None)
     _conclude(draft, None)
     return draft.done()
 

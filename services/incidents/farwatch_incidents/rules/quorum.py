@@ -1,6 +1,6 @@
 """From the regions' votes to one verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from farwatch_events.events import RegionVote, Verdict, Vote
@@ -92,6 +92,15 @@ def is_expired(config: MonitorConfig, local: LocalState, state: RegionState) -> 
 def expires_at(config: MonitorConfig, local: LocalState) -> int:
     """The region's watermark beyond which the vote no longer counts."""
     return local.slot_ms + config.expiry_ms
+
+
+def newest_that_meets(config: MonitorConfig, slot_ms: int, local_states: Iterable[LocalState]) -> int:
+    """The newest slot of those votes that decide together with the one of `slot_ms`, straight or through others. They
+    run out together: a minority whose last slot came one later would be the quorum otherwise."""
+    for other_ms in sorted(each.slot_ms for each in local_states if each.vote != "unknown"):
+        if slot_ms < other_ms <= slot_ms + config.interval_ms:
+            slot_ms = other_ms
+    return slot_ms
 
 
 def _meet(ballot: Ballot, oldest_ms: int) -> Ballot:
