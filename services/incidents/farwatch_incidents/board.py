@@ -237,8 +237,11 @@ class Board:
         for monitor_id in list(self._review)[:REVIEWS_A_STEP]:
             del self._review[monitor_id]
             state, config = self.states.get(monitor_id), self.configs.get(monitor_id)
-            if state is not None and config is not None:
-                self._apply(rules.review(state, config, self._around(config)))
+            if state is None or config is None:
+                continue
+            if self._expiries.is_watching(self.now_ms) and self._end_stale_votes(monitor_id):
+                continue  # a region that returns would decide with its old votes, alone if nobody else was asked
+            self._apply(rules.review(state, config, self._around(config)))
 
     @property
     def has_reviews(self) -> bool:
@@ -249,10 +252,15 @@ class Board:
         return expires_at(config, local) + 1 if config and local and local.slot_ms else None
 
     def _stale_moment(self, monitor_id: int, region: str) -> int | None:
-        """None where nothing is waited for: paused, no vote to lose, not asked from there."""
+        """None where nothing is waited for: paused, no vote to lose, not asked from there, a push."""
         config, local = self._local(monitor_id, region)
-        if config is None or local is None or not local.slot_ms or not config.enabled or local.vote == "unknown":
+        if config is None or config.is_push or not config.enabled:
             return None
+        if local is None or not local.slot_ms or local.vote == "unknown":
+            return None
+        own_ms = self._expiries.stale_at(config, local.slot_ms)
+        if own_ms > self.now_ms:
+            return own_ms
         return self._expiries.stale_at(config, newest_that_meets(config, local.slot_ms, self._votes_of(config)))
 
     def _local(self, monitor_id: int, region: str) -> tuple[MonitorConfig | None, LocalState | None]:
@@ -268,21 +276,25 @@ class Board:
         """Votes of living regions that no newer result came for: nobody asks for checks any more."""
         due = self._expiries.stale(self.now_ms, self._stale_moment)
         for monitor_id in dict.fromkeys(monitor_id for monitor_id, _ in due):
-            config, state = self.configs[monitor_id], self.states[monitor_id]
-            around = self._around(config)
-            stale = [region for region in state.local if self._is_stale(monitor_id, region)]
-            living = [each for each in stale if each in around.regions and self._is_live(each)]
-            for region in stale:
-                if region not in living:
-                    self._expiries.watch(config, region, replace(state.local[region], slot_ms=self.now_ms))
-            if living:
-                self._apply(rules.stop_waiting(state, config, living, around))
-            for region in living:
-                self.changes.local.add((monitor_id, region))
-                self._failing.keep(monitor_id, region, self.states[monitor_id].local[region])
+            self._end_stale_votes(monitor_id)
+        for monitor_id, region in due:
+            local = self.states[monitor_id].local[region]
+            if local.vote != "unknown":  # of a silent region, which is not to be told of every monitor
+                self._expiries.watch(self.configs[monitor_id], region, replace(local, slot_ms=self.now_ms))
+
+    def _end_stale_votes(self, monitor_id: int) -> bool:
+        """Whether there were any. All of the monitor's, whether or not the queue has come to each."""
+        config, state = self.configs[monitor_id], self.states[monitor_id]
+        around = self._around(config)
+        stale = [each for each in around.regions if self._is_live(each) and self._is_stale(monitor_id, each)]
+        if stale:
+            self._apply(rules.stop_waiting(state, config, stale, around))
+        for region in stale:
+            self.changes.local.add((monitor_id, region))
+            self._failing.keep(monitor_id, region, self.states[monitor_id].local[region])
+        return bool(stale)
 
     def _is_stale(self, monitor_id: int, region: str) -> bool:
-        """Also of a vote that is not due in the queue's order: those of one monitor end together."""
         moment_ms = self._stale_moment(monitor_id, region)
         return moment_ms is not None and moment_ms <= self.now_ms
 

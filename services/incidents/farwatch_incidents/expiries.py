@@ -48,6 +48,10 @@ class Expiries:
             self._resumed_ms = now_ms
         self._watched_ms = now_ms
 
+    def is_watching(self, now_ms: int) -> bool:
+        """Whether what is stale by the clock is so in truth."""
+        return now_ms - self._watched_ms <= BLIND_MS
+
     def stale(self, now_ms: int, moment: Moment) -> list[tuple[int, str]]:
         """Votes that nothing newer came for in too long."""
         return self._by_clock.pop_due(now_ms, moment, STALE_A_STEP)

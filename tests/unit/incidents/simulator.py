@@ -31,6 +31,8 @@ from farwatch_incidents.rules.incident import Entry, Incident
 SECOND = 1_000
 BEGIN = 1_790_000_000_000
 REFUSED: dict[str, Any] = {"error_class": ErrorClass.CONNECT_REFUSED, "error": "connection refused"}
+HELD_BACK_MS = 3 * SECOND
+"""So long after a cut everything is there that it held back."""
 Span = tuple[int, int]
 
 
@@ -203,7 +205,7 @@ def _carry(plan: Plan, draw: random.Random, sent: list[tuple[int, int, str, byte
         if (end := next((span[1] for span in plan.cut[region] if span[0] <= sent_ms < span[1]), None)) is not None:
             if b'"heartbeat"' in data:
                 continue
-            arrives_ms = end + draw.randint(1, 3_000)
+            arrives_ms = end + draw.randint(1, HELD_BACK_MS)
         heapq.heappush(queue, Delivery(arrives_ms, 2 * number, data))
         if draw.random() < plan.repeats:
             again_ms = arrives_ms + draw.choice((1, 50, 5_000, 60_000))
@@ -394,9 +396,20 @@ def check_truth(plan: Plan, store: Store) -> None:
                 raise Violated(f"monitor {config.monitor_id}: no incident for the outage {begin, end}")
             if long_enough and healthy >= needed and _verdict_at(store, config.monitor_id, end + margin) == "down":
                 raise Violated(f"monitor {config.monitor_id}: still down long after the outage {begin, end}")
+        known = [span for outage in outages for span in _may_be_known(plan, outage, margin)]
         for begin, end in seen:
-            if not touches((begin, begin + 1), [(b, e + margin) for b, e in outages]):
+            if not touches((begin, begin + 1), known):
                 raise Violated(f"monitor {config.monitor_id}: down at {begin} to {end} without an outage")
+
+
+def _may_be_known(plan: Plan, outage: Span, margin: int) -> Iterator[Span]:
+    """When an outage may be told of: while it lasts and shortly after it, and when a cut ends that held back what was
+    seen of it."""
+    begin, end = outage
+    yield begin, end + margin
+    for cut in (span for spans in plan.cut.values() for span in spans):
+        if touches(cut, [outage]):
+            yield cut[1], cut[1] + HELD_BACK_MS + plan.slowest_ms
 
 
 def _verdict_at(store: Store, monitor_id: int, at_ms: int) -> str:

@@ -50,6 +50,23 @@ class TestNobodyAsks:
         game.say("eu", result("up", 4))
         assert game.verdict == "up"
 
+    def test_a_region_that_returns_does_not_decide_with_its_old_vote(self) -> None:
+        game = Game("ap", "eu", "us")
+        for slot in range(5):
+            for region in ("ap", "eu", "us"):
+                game.say(region, result("down" if (slot, region) == (4, "eu") else "up", slot))
+        game.beat(4.1, "ap", "eu", "us", watermark_ms=START + 4 * MINUTE)
+        watch(game, 4.2, 5, "ap", "eu", "us")
+        for second in range(5 * SECONDS, 12 * SECONDS, 2):
+            game.beat(second / SECONDS, "ap", "us")
+            game.tick(second / SECONDS, 2_000)
+        assert (game.board.regions["eu"].silent, game.verdict) == (True, "unknown")
+        watch(game, 12, 13, "ap", "eu", "us")
+        assert [event.after for event in game.of(VerdictChanged)] == ["up", "unknown"]
+        assert game.of(IncidentOpened) == []
+        game.say("eu", result("up", 13))
+        assert game.verdict == "up"
+
     def test_the_first_region_that_answers_again_does_not_decide_alone(self) -> None:
         game = Game("eu", "us", "ap")
         for region in ("eu", "us", "ap"):
