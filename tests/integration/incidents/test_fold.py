@@ -70,9 +70,10 @@ async def test_last_check_has_the_shape_of_the_api(world: World, fold: Fold) -> 
         "issuer": "CN=b",
     }
     assert check | {"slot": None, "phases": None, "certificate": None} == {
-        "slot": None, "region": "eu", "ok": True, "latency_ms": 45.0, "phases": None, "status_code": 200,
+        "slot": None, "region": "eu", "ok": True, "outcome": "up", "message": "", "latency_ms": 45.0, "phases": None,
+        "status_code": 200,
         "address": "192.0.2.1", "attempts": 1, "error_class": None, "error": None, "reasons": [], "assertions": [],
-        "certificate": None,
+        "certificate": None, "content_guard": None,
     }  # fmt: skip
 
 
