@@ -7,7 +7,9 @@ YOUNG_OBJECTS = 50_000
 
 
 def calm_collector() -> None:
-    """What is kept by now is never searched again, and new objects seldom. Call it once what stays is loaded."""
-    gc.collect()
+    """What is kept by now is never searched again, and new objects seldom. Call it once what stays is loaded.
+
+    It does not search a last time: that would hold up the loop for a second where a million monitors were loaded.
+    """
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)

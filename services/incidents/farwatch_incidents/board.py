@@ -4,6 +4,7 @@ has to be written comes out as `Changes`."""
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from farwatch_events.events import DomainEvent, IncidentOpened, VerdictChanged
 from farwatch_events.live import LiveMonitor
@@ -234,7 +235,7 @@ class Board:
 
     def review_some(self) -> None:
         """A bounded number of the monitors that something around them changed for."""
-        for monitor_id in list(self._review)[:REVIEWS_A_STEP]:
+        for monitor_id in list(islice(self._review, REVIEWS_A_STEP)):
             del self._review[monitor_id]
             state, config = self.states.get(monitor_id), self.configs.get(monitor_id)
             if state is None or config is None:
