@@ -42,6 +42,10 @@ def ms_of(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
+ROWS_AT_ONCE = 1_000
+"""A million rows in one answer would keep the loop from renewing the lease while they are decoded."""
+
+
 async def _breathe(number: int) -> None:
     """Lets others run now and then: the lease has to be renewed while a hundred thousand monitors are read."""
     if number % 500 == 499:
@@ -66,9 +70,9 @@ async def load(connection: Connection, keep_raw_days: int) -> Loaded:
     board.set_windows(await load_windows(connection, board.now_ms))
     regions = await load_regions(connection)
     board.set_regions(name for name, enabled in regions.items() if enabled)
-    for number, (config, _) in enumerate(await load_configs(connection)):
-        board.set_config(config)
-        await _breathe(number)
+    async for row in connection.cursor(queries.MONITORS, prefetch=ROWS_AT_ONCE):
+        if config := _read_config(row):
+            board.set_config(config)
     board.review_all()
     board.take_changes()
     return Loaded(board, shard["epoch"], position, offsets, frozenset(regions))
@@ -76,13 +80,13 @@ async def load(connection: Connection, keep_raw_days: int) -> Loaded:
 
 async def _load_states(connection: Connection, board: Board) -> None:
     local: dict[int, dict[str, LocalState]] = {}
-    for number, row in enumerate(await connection.fetch(queries.LOCAL_STATES)):
-        await _breathe(number)
+    async for row in connection.cursor(queries.LOCAL_STATES, prefetch=ROWS_AT_ONCE):
         seen = load_local(row["vote"], ms_of(row["vote_slot"]), row["state"])
         local.setdefault(row["monitor_id"], {})[row["region"]] = seen
     incidents = {row["monitor_id"]: incident_of(row) for row in await connection.fetch(queries.OPEN_INCIDENTS)}
     verdicts: dict[int, dict[str, Any]] = {
-        row["monitor_id"]: {**row, "since_ms": ms_of(row["since"])} for row in await connection.fetch(queries.VERDICTS)
+        row["monitor_id"]: {**row, "since_ms": ms_of(row["since"])}
+        async for row in connection.cursor(queries.VERDICTS, prefetch=ROWS_AT_ONCE)
     }
     for number, monitor_id in enumerate(verdicts.keys() | local.keys()):
         await _breathe(number)
@@ -166,25 +170,16 @@ async def load_windows(connection: Connection, now_ms: int) -> tuple[Maintenance
     return tuple(window for series in planned for window in expand(series, now_ms))
 
 
-async def load_configs(
-    connection: Connection, monitor_ids: list[int] | None = None
-) -> list[tuple[MonitorConfig, bool]]:
-    """Monitors with whether they are alive. Deleted ones come too while the fold still knows them.
+async def load_configs(connection: Connection, monitor_ids: list[int]) -> list[tuple[MonitorConfig, bool]]:
+    """Monitors with whether they are alive. Deleted ones come too while the fold still knows them."""
+    rows = await connection.fetch(queries.MONITORS_BY_ID, monitor_ids)
+    return [(config, row["alive"]) for row in rows if (config := _read_config(row))]
 
-    One that cannot be read is left out with an error in the log, rather than stopping all others.
-    """
-    if monitor_ids is None:
-        rows = await connection.fetch(queries.MONITORS)
-    else:
-        rows = await connection.fetch(queries.MONITORS_BY_ID, monitor_ids)
-    configs = []
-    for number, row in enumerate(rows):
-        await _breathe(number)
-        try:
-            enabled = row["enabled"] and row["alive"]
-            config = config_of(row["id"], row["spec"], row["config_version"], enabled=enabled)
-        except (ValueError, TypeError, OverflowError) as error:
-            log.error("monitor_unreadable", monitor_id=row["id"], error=str(error))
-            continue
-        configs.append((config, row["alive"]))
-    return configs
+
+def _read_config(row: Any) -> MonitorConfig | None:
+    """None for one that cannot be read: it is left out with an error in the log, rather than stopping all others."""
+    try:
+        return config_of(row["id"], row["spec"], row["config_version"], enabled=row["enabled"] and row["alive"])
+    except (ValueError, TypeError, OverflowError) as error:
+        log.error("monitor_unreadable", monitor_id=row["id"], error=str(error))
+        return None
