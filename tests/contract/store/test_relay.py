@@ -28,9 +28,11 @@ class Bus:
         self.away = False
         self.loses: set[int] = set()
         """Positions that do not arrive at the first try."""
+        self._line = asyncio.Lock()
 
     async def publish(self, event: RecordedEvent) -> None:
-        await asyncio.sleep(self.seconds_each)
+        async with self._line:
+            await asyncio.sleep(self.seconds_each)
         if self.away:
             raise Outage
         if event.position in self.loses:
