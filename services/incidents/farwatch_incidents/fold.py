@@ -33,7 +33,7 @@ from farwatch_incidents.parking import KEPT_BYTES, Notices, Parked, Poison
 from farwatch_incidents.partitions import ensure_days
 from farwatch_incidents.writer import Batch, LostOwnership, write
 from farwatch_runtime.clock import monotonic_ms, now_ms
-from farwatch_runtime.collector import calm_collector
+from farwatch_runtime.collector import calm_collector, thaw_collector
 from farwatch_store import Database, StoreUnavailable
 
 LINGER_SECONDS = 0.04
@@ -138,6 +138,7 @@ class Session:
         self._purging: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
+        thaw_collector()
         async with self.db.transaction() as connection:
             self._adopt(await load(connection, self.fold.keep_raw_days))
         await self._intakes.open(self._known_regions)
