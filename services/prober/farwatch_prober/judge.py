@@ -10,8 +10,9 @@ from typing import Any
 from farwatch_events.assertions import Assertion, Operator, Severity, status_range
 from farwatch_events.monitor import HttpMonitor
 from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Outcome, Phases
-from farwatch_prober.assertions import Facts, Finding, Rule, evaluate, plain_record
-from farwatch_prober.outcome import ProbeOutcome, in_words
+from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, in_words
+from farwatch_runtime.expectations import Facts, Finding, Rule, evaluate, plain_record
+from farwatch_runtime.patterns import PatternError
 
 CACHED_RULES = 4096
 DEFAULT_STATUS = ("200-299",)
@@ -33,10 +34,16 @@ UP = Judgement("up")
 
 
 def judge(rules: Sequence[Rule], facts: Facts, warnings: Sequence[str] = ()) -> Judgement:
-    """Down by the first rule of that severity that does not hold; degraded by the others, and by `warnings`."""
+    """Down by the first rule of that severity that does not hold; degraded by the others, and by `warnings`.
+
+    Raises ProbeFailure (internal) for a pattern that this prober cannot run.
+    """
     if not rules and not warnings:
         return UP
-    findings = evaluate(rules, facts)
+    try:
+        findings = evaluate(rules, facts)
+    except PatternError as error:
+        raise ProbeFailure(ErrorClass.INTERNAL, f"The pattern of an assertion {error}") from None
     failed = [finding for finding in findings if finding.sentence]
     if not failed and not warnings:
         return Judgement("up", assertions=tuple(finding.result for finding in findings)) if findings else UP

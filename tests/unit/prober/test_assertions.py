@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from farwatch_events.assertions import Assertion
 from farwatch_events.monitor import parse_monitor
 from farwatch_events.results import SEEN_MAX_CHARS, ErrorClass
-from farwatch_prober.assertions import Facts, holds
 from farwatch_prober.judge import Judgement, judge, rules_of, rules_of_http
 from farwatch_prober.outcome import ProbeFailure
+from farwatch_runtime.expectations import Facts, holds
 
 TEXT = json.dumps({"ok": True, "queue": 7, "name": "shop", "none": None, "tags": ["a", "b"], "n": [{"v": 1}, {"v": 9}]})
 FACTS = Facts(

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from farwatch_events.monitor import HttpMonitor
 from farwatch_events.results import Certificate, ErrorClass
-from farwatch_prober.assertions import Facts
 from farwatch_prober.judge import (
     Judgement,
     certificate_facts,
@@ -19,6 +18,7 @@ from farwatch_prober.judge import (
     rules_of_http,
     status_words,
 )
+from farwatch_runtime.expectations import Facts
 
 
 def spec(**fields: Any) -> HttpMonitor:

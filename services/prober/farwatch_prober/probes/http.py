@@ -8,7 +8,6 @@ from farwatch_events.monitor import MASK, HttpMonitor
 from farwatch_events.requests import is_secret_header
 from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence, Phases
 from farwatch_prober import classify, evidence
-from farwatch_prober.assertions import Facts, Rule
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.cookies import CookieJar
 from farwatch_prober.curl import BODY_MAX_BYTES, CurlRequest, Transfer
@@ -28,6 +27,7 @@ from farwatch_prober.pagefacts import page_facts
 from farwatch_prober.perspec import PerSpec
 from farwatch_prober.redirects import REDIRECTS, Hop, Target, next_hop, redirect_notes
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
+from farwatch_runtime.expectations import Facts, Rule
 
 BYTES_FOR_EVIDENCE = 4096
 

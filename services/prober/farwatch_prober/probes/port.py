@@ -2,7 +2,6 @@
 
 from farwatch_events.monitor import PortMonitor
 from farwatch_events.results import Certificate, ErrorClass, Evidence, Phases
-from farwatch_prober.assertions import Facts
 from farwatch_prober.classify import classify_connect
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.conversation import Conversation, client_context
@@ -11,6 +10,7 @@ from farwatch_prober.evidence import BODY_CHARACTERS
 from farwatch_prober.greetings import unescape
 from farwatch_prober.judge import Judgement, certificate_facts, judge, outcome_of, phase_facts, rules_of
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, endpoint, failed
+from farwatch_runtime.expectations import Facts
 
 
 async def probe(spec: PortMonitor, context: ProbeContext) -> ProbeOutcome:

@@ -6,13 +6,13 @@ import pycurl
 
 from farwatch_events.monitor import TlsMonitor
 from farwatch_prober import classify, names
-from farwatch_prober.assertions import Facts
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.curl import CurlRequest
 from farwatch_prober.httprequest import Options, own_authorities
 from farwatch_prober.judge import certificate_facts, judge, outcome_of, phase_facts, rules_of
 from farwatch_prober.outcome import ProbeOutcome, failed
 from farwatch_prober.transfers import Timings, certificate_of, fault_of
+from farwatch_runtime.expectations import Facts
 
 _AGREED = re.compile(rb"^SSL connection using (TLSv[0-9.]+)")
 
