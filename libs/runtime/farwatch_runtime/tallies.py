@@ -12,7 +12,6 @@ from math import inf
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 Labels = tuple[str, ...]
 
@@ -55,7 +54,7 @@ class Distribution:
         below, found = 0, []
         for bound, count in zip((*self._bounds, inf), self.counts, strict=True):
             below += count
-            found.append((floatToGoString(bound), float(below)))
+            found.append(("+Inf" if bound == inf else str(bound), float(below)))
         return found
 
 
