@@ -66,10 +66,11 @@ class RegisterRegionRequest(Message):
 
 
 class IncidentCommand(Message):
-    """Commands `cmd.incidents.acknowledge`, `.resolve` and `.note` (`text` is the note)."""
+    """Commands `cmd.incidents.acknowledge`, `.resolve` and `.note` (`text` is the note); who asks as in EventMeta."""
 
     incident_id: int
     actor: str
+    actor_name: str | None = None
     text: str = Field(default="", max_length=10_000)
 
 

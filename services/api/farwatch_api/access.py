@@ -45,7 +45,7 @@ PUBLIC: tuple[re.Pattern[str], ...] = tuple(
 )
 
 _FIND_BEARER = """
-    select t.id, t.scope, t.last_used_at, u.id as user_id, u.email, u.name, u.role
+    select t.id, t.name as token_name, t.scope, t.last_used_at, u.id as user_id, u.email, u.name, u.role
     from auth.tokens t join auth.users u on u.id = t.user_id
     where t.token_hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
         and u.disabled_at is null
@@ -124,6 +124,7 @@ class Gate:
             "token",
             user_id=row["user_id"],
             token_id=row["id"],
+            token_name=row["token_name"],
             email=row["email"],
             name=row["name"],
             role=row["role"],

@@ -55,7 +55,7 @@ def carry_out(
         is_open = current.incident.incident_id == incident.incident_id
         incident = current.incident if is_open else incident
     reply = _decide(board, verb, command, incident, is_open=is_open)
-    meta = EventMeta(actor=command.actor)
+    meta = EventMeta(actor=command.actor, actor_name=command.actor_name)
     metas.update((id(event), meta) for event in board.changes.events[first:])
     return reply
 
@@ -67,7 +67,7 @@ def _decide(board: Board, verb: str, command: IncidentCommand, incident: Inciden
     if not is_open:
         return refused("conflict", "The incident is resolved already.")
     if verb == ACKNOWLEDGE and incident.state != "open":
-        return refused("conflict", f"The incident was acknowledged already, by {incident.acknowledged_by}.")
+        return refused("conflict", "The incident was acknowledged already.")
 
     def decide(state: MonitorState, config: MonitorConfig, around: Around) -> Decision:
         if verb == ACKNOWLEDGE:

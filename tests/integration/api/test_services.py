@@ -136,11 +136,52 @@ async def test_incidents_are_read_here_and_changed_by_their_service(
     data(await client.post("/api/incidents/7/notes", json={}), 422)
     data(await client.post("/api/incidents/8/resolve"), 404)
     data(await client.post("/api/incidents/9/resolve"), 409)
-    assert [(each.text, each.actor) for each in heard[:3]] == [
-        ("", "token:environment"),
-        ("fixed", "token:environment"),
-        ("looking", "token:environment"),
+    who = ("token:environment", "the API token of the environment")
+    assert [(each.text, each.actor, each.actor_name) for each in heard[:3]] == [
+        ("", *who),
+        ("fixed", *who),
+        ("looking", *who),
     ]
+
+
+async def test_an_incident_names_who_acted_even_when_they_are_gone(
+    client: httpx.AsyncClient, deps: TestDeps, data: Any
+) -> None:
+    """People by name, tokens by theirs, links by where they stood; numbers only where nothing else is known."""
+    monitor = await create(client)
+    await insert_incident(deps, monitor["id"])
+    hook = {"name": "Ops", "type": "discord", "config": {"webhook_url": "https://discord.test/api/webhooks/1/abc"}}
+    channel = data(await client.post("/api/channels", json=hook), 201)
+    people = [{"email": f"{name}@example.com", "name": name, "password": "a long pass word 9"} for name in "abc"]
+    users = [data(await client.post("/api/users", json=each), 201)["id"] for each in people]
+    token = data(await client.post("/api/tokens", json={"name": "deploy", "user_id": users[1]}), 201)
+    actors = {
+        f"user:{users[0]}": "a",
+        f"user:{users[1]}": "b (deleted)",
+        "user:9999": "a deleted user (number 9999)",
+        f"token:{token['id']}": "the API token “deploy”",
+        f"link:channel-{channel['id']}": "a link in Discord (Ops)",
+        "token:environment": "the API token of the environment",
+        "incidents": None,
+    }
+    data(await client.delete(f"/api/users/{users[1]}"))
+    async with deps.direct() as connection:
+        seen = "update health.incidents set evidence = null, acknowledged_by = $1"
+        await connection.execute(seen, f"user:{users[0]}")
+        await connection.execute("delete from health.incident_timeline")
+        for number, actor in enumerate(actors, start=1):
+            await connection.execute(
+                "insert into health.incident_timeline (incident_id, seq, at, kind, sentence, actor, data)"
+                " values (7, $1, now(), 'noted', 's', $2, '{}')",
+                number,
+                actor,
+            )
+    one = data(await client.get("/api/incidents/7"))
+    assert {each["actor"]: each["actor_name"] for each in one["timeline"]} == actors
+    assert (one["acknowledged_by"], one["acknowledged_by_name"]) == (f"user:{users[0]}", "a")
+    page = (await client.get("/incidents/7", headers={"Accept": "text/html"})).text
+    assert all(name in page for name in actors.values() if name)
+    assert "user:" not in page
 
 
 CHANNELS: dict[str, dict[str, Any]] = {

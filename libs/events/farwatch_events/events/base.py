@@ -12,9 +12,13 @@ HowResolved = Literal["recovered", "manual", "paused", "deleted"]
 
 
 class EventMeta(Message):
-    """Who or what caused an event: `actor` is "user:3", "token:5", "incidents"; `cause` an event id or a result."""
+    """Who or what caused an event: `actor` is "user:3", "token:5", "incidents"; `cause` an event id or a result.
+
+    `actor_name` is how people knew the actor then, such as "Ada" or "a link in Discord": users may be deleted later.
+    """
 
     actor: str
+    actor_name: str | None = None
     cause: str | None = None
     correlation: str | None = None
 

@@ -24,7 +24,11 @@ class UserChanged(_UserEvent):
 
 
 class UserDeleted(_UserEvent):
+    """`name` is how people knew them, for the pages that still tell what they did."""
+
     type: ClassVar[str] = "user.deleted"
+    version: ClassVar[int] = 2
+    name: str = ""
 
 
 class UserSignedIn(_UserEvent):

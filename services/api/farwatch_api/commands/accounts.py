@@ -178,9 +178,9 @@ async def delete_user(deps: Deps, identity: Identity, user_id: int) -> None:
     """Sessions and tokens go with the user; events keep the number, which is never given again."""
     async with deps.write() as connection:
         await _require_another_admin(connection, user_id)
-        await _lock_user(connection, user_id)
+        row = await _lock_user(connection, user_id)
         await connection.execute("delete from auth.users where id = $1", user_id)
-        event = UserDeleted(at_ms=deps.now_ms(), user_id=user_id)
+        event = UserDeleted(at_ms=deps.now_ms(), user_id=user_id, name=row["name"] or row["email"])
         await append(connection, event.stream, [event], identity.meta, None)
 
 

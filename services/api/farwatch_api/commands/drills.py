@@ -12,6 +12,7 @@ from farwatch_api.deps import Deps
 from farwatch_api.errors import Conflict, NotFound
 from farwatch_api.problems import Invalid
 from farwatch_api.rows import Row
+from farwatch_events.actors import say_actor
 from farwatch_events.events import DomainEvent, DrillAcknowledged, DrillEnded, DrillStarted, EventMeta
 from farwatch_events.monitor import MonitorId, Strict
 from farwatch_store import Connection, append
@@ -59,28 +60,29 @@ async def start_drill(deps: Deps, identity: Identity, data: Mapping[str, Any]) -
     return int(drill_id)
 
 
-async def acknowledge_drill(deps: Deps, actor: str, drill_id: int) -> None:
+async def acknowledge_drill(deps: Deps, who: EventMeta, drill_id: int) -> None:
     """Which also ends it. Raises NotFound, or Conflict when it is over."""
     now = deps.now()
     async with deps.write() as connection:
         row = await lock_drill(connection, drill_id)
-        await connection.execute(_ACKNOWLEDGE, drill_id, now, actor)
+        await connection.execute(_ACKNOWLEDGE, drill_id, now, who.actor)
         seconds = (now - row["started_at"]).total_seconds()
         at_ms, monitor_id = int(now.timestamp() * 1000), row["monitor_id"]
+        reason = f"acknowledged by {say_actor(who.actor, who.actor_name)} after {seconds:.0f} s"
         events: list[DomainEvent] = [
-            DrillAcknowledged(at_ms=at_ms, drill_id=drill_id, monitor_id=monitor_id, actor=actor, seconds=seconds),
-            _ended(row, at_ms, f"acknowledged by {actor} after {seconds:.0f} s", seconds),
+            DrillAcknowledged(at_ms=at_ms, drill_id=drill_id, monitor_id=monitor_id, actor=who.actor, seconds=seconds),
+            _ended(row, at_ms, reason, seconds),
         ]
-        await append(connection, events[0].stream, events, EventMeta(actor=actor), None)
+        await append(connection, events[0].stream, events, who, None)
 
 
-async def end_drill(deps: Deps, actor: str, drill_id: int, reason: str) -> None:
+async def end_drill(deps: Deps, who: EventMeta, drill_id: int, reason: str) -> None:
     now = deps.now()
     async with deps.write() as connection:
         row = await lock_drill(connection, drill_id)
         await connection.execute(_END, drill_id, now)
         event = _ended(row, int(now.timestamp() * 1000), reason, None)
-        await append(connection, event.stream, [event], EventMeta(actor=actor), None)
+        await append(connection, event.stream, [event], who, None)
 
 
 async def end_expired(deps: Deps) -> None:
@@ -88,7 +90,7 @@ async def end_expired(deps: Deps) -> None:
         expired = [row["id"] for row in await connection.fetch(_EXPIRED, deps.now())]
     for drill_id in expired:
         try:
-            await end_drill(deps, "api", drill_id, "nobody acknowledged it in time")
+            await end_drill(deps, EventMeta(actor="api"), drill_id, "nobody acknowledged it in time")
         except Conflict:
             continue
 

@@ -95,20 +95,19 @@ async def lock_policy(connection: Connection, policy_id: int) -> Row:
     return row
 
 
-async def silence(deps: Deps, actor: Identity | str, data: Mapping[str, Any]) -> int:
-    """`actor` is who asked, or the name of the link that did."""
+async def silence(deps: Deps, who: EventMeta, data: Mapping[str, Any]) -> int:
     body = validate(Silence, {name: value for name, value in data.items() if name not in SILENCE_READ_ONLY})
-    name = actor if isinstance(actor, str) else actor.actor
     if body.ends_at <= deps.now():
         raise Invalid.at("ends_at", "must be in the future")
     async with deps.write() as connection:
         match = body.match.model_dump(mode="json")
-        silence_id = int(await connection.fetchval(_SILENCE, match, body.reason, name, body.starts_at, body.ends_at))
+        values = (match, body.reason, who.actor, body.starts_at, body.ends_at)
+        silence_id = int(await connection.fetchval(_SILENCE, *values))
         ends_ms = int(body.ends_at.timestamp() * 1000)
         event = SilenceStarted(
             at_ms=deps.now_ms(), silence_id=silence_id, match=match, reason=body.reason, ends_ms=ends_ms
         )
-        await append(connection, event.stream, [event], EventMeta(actor=name), 0)
+        await append(connection, event.stream, [event], who, 0)
     return silence_id
 
 

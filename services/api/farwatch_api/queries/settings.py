@@ -1,6 +1,6 @@
 """What the settings pages list."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from farwatch_api.rows import Row
@@ -28,9 +28,6 @@ _WINDOWS = """
     order by (ends_at > now() and cancelled_at is null) desc, starts_at desc limit 200
 """
 
-_USERS = "select id, email, name from auth.users where id = any($1::bigint[])"
-_NAMES_OF_TOKENS = "select id, name from auth.tokens where id = any($1::bigint[])"
-
 
 async def list_channels(connection: Connection) -> Sequence[Row]:
     rows: Sequence[Row] = await connection.fetch(_CHANNELS)
@@ -57,17 +54,3 @@ async def monitor_names(connection: Connection, limit: int = 1000) -> Sequence[R
         "select id, name from config.monitors where deleted_at is null order by lower(name), id limit $1", limit
     )
     return rows
-
-
-async def actor_names(connection: Connection, actors: Iterable[str]) -> dict[str, str]:
-    """ "user:3" and "token:5" as people know them; whoever is gone keeps the number."""
-    numbers: dict[str, list[int]] = {"user": [], "token": []}
-    for actor in actors:
-        kind, _, number = actor.partition(":")
-        if kind in numbers and number.isdigit():
-            numbers[kind].append(int(number))
-    names = {
-        f"user:{row['id']}": row["name"] or row["email"] for row in await connection.fetch(_USERS, numbers["user"])
-    }
-    tokens = await connection.fetch(_NAMES_OF_TOKENS, numbers["token"])
-    return names | {f"token:{row['id']}": f"token “{row['name']}”" for row in tokens}

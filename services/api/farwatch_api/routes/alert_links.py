@@ -14,9 +14,11 @@ from farwatch_api import web
 from farwatch_api.commands import drills, policies
 from farwatch_api.deps import Dependencies, Deps
 from farwatch_api.errors import ApiError, Conflict
+from farwatch_api.queries.actors import actor_name
 from farwatch_api.routes.incidents import command
 from farwatch_api.rows import Row
 from farwatch_events import subjects
+from farwatch_events.events import EventMeta
 from farwatch_runtime.links import AlertLink, read_link
 
 router = APIRouter(prefix="/alert", tags=["alert links"])
@@ -69,33 +71,40 @@ async def post_link(
     async with deps.read() as connection:
         if await connection.fetchval("select 1 from config.used_links where digest = $1", digest) is not None:
             raise Conflict("This link was used.")
-    actor = f"link:channel-{link.channel_id}"
+    who = await describe_link(deps, link)
     if action == "acknowledge":
-        await acknowledge(deps, link, trouble, actor)
+        await acknowledge(deps, link, trouble, who)
         done = "Acknowledged: nobody else is called."
     else:
-        await silence(deps, trouble, actor, hours)
+        await silence(deps, trouble, who, hours)
         done = f"Silenced for {hours} h."
     async with deps.write() as connection:
         await connection.fetchval(_USE, digest)
     return show(request, trouble, done=done)
 
 
-async def acknowledge(deps: Deps, link: AlertLink, trouble: Row, actor: str) -> None:
+async def describe_link(deps: Deps, link: AlertLink) -> EventMeta:
+    """Nobody signed in, so the link itself is who did it."""
+    actor = f"link:channel-{link.channel_id}"
+    async with deps.read() as connection:
+        return EventMeta(actor=actor, actor_name=await actor_name(connection, actor))
+
+
+async def acknowledge(deps: Deps, link: AlertLink, trouble: Row, who: EventMeta) -> None:
     if link.thread.startswith("drill-"):
-        await drills.acknowledge_drill(deps, actor, trouble["id"])
+        await drills.acknowledge_drill(deps, who, trouble["id"])
     elif trouble["state"] == "open":
-        await command(deps, subjects.ACKNOWLEDGE_COMMAND, trouble["id"], actor)
+        await command(deps, subjects.ACKNOWLEDGE_COMMAND, trouble["id"], who)
 
 
-async def silence(deps: Deps, trouble: Row, actor: str, hours: int) -> None:
+async def silence(deps: Deps, trouble: Row, who: EventMeta, hours: int) -> None:
     until = deps.now() + timedelta(hours=hours)
     body: dict[str, Any] = {
         "match": {"monitors": [trouble["monitor_id"]]},
         "reason": "asked for by a link in a message",
         "ends_at": until,
     }
-    await policies.silence(deps, actor, body)
+    await policies.silence(deps, who, body)
 
 
 def show(request: Request, trouble: Row, done: str | None) -> Response:

@@ -87,11 +87,11 @@ async def get_drill(deps: Dependencies, drill_id: Id) -> Response:
 
 @router.post("/{drill_id}/acknowledge", summary="Acknowledge a drill, which ends it")
 async def acknowledge(deps: Dependencies, identity: Requester, drill_id: Id) -> Response:
-    await commands.acknowledge_drill(deps, identity.actor, drill_id)
+    await commands.acknowledge_drill(deps, identity.meta, drill_id)
     return success(await read(deps, drill_id), "Drill acknowledged.")
 
 
 @router.delete("/{drill_id}", summary="End a drill without an acknowledgement")
 async def delete_drill(deps: Dependencies, identity: Requester, drill_id: Id) -> Response:
-    await commands.end_drill(deps, identity.actor, drill_id, f"ended by {identity.actor}")
+    await commands.end_drill(deps, identity.meta, drill_id, f"ended by {identity.known_as}")
     return success(await read(deps, drill_id), "Drill ended.")

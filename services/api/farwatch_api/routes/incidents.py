@@ -8,18 +8,19 @@ from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
 from farwatch_api import views
-from farwatch_api.auth.identity import Identity
 from farwatch_api.bodies import body_of, documented
 from farwatch_api.deps import Dependencies, Deps, Requester
 from farwatch_api.envelope import page, success
 from farwatch_api.errors import ApiError, Conflict, NotFound, Unavailable
 from farwatch_api.params import Cursor, Id, Limit, Words, one_of, split
 from farwatch_api.queries import incidents as queries
+from farwatch_api.queries.actors import actor_names
 from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.rows import Row
 from farwatch_bus import BusTimeout, NoResponders
 from farwatch_events import subjects
 from farwatch_events.checks import IncidentCommand, Reply
+from farwatch_events.events import EventMeta
 from farwatch_events.monitor import Strict
 
 router = APIRouter(prefix="/api/incidents", tags=["incidents"])
@@ -76,11 +77,14 @@ async def describe(deps: Deps, incident_id: int) -> dict[str, Any]:
             raise NotFound("incident")
         timeline = await queries.timeline_of(connection, incident_id)
         deliveries, attempts = await queries.deliveries_of(connection, incident_id)
+        people = {entry["actor"] for entry in timeline} | {row["acknowledged_by"]}
+        names = await actor_names(connection, {each for each in people if each})
     return {
         **views.incident(row, deps.now()),
+        "acknowledged_by_name": names.get(row["acknowledged_by"]),
         "votes": row["votes"],
         "evidence": row["evidence"],
-        "timeline": [views.timeline_entry(entry) for entry in timeline],
+        "timeline": [{**views.timeline_entry(entry), "actor_name": names.get(entry["actor"])} for entry in timeline],
         "deliveries": [
             {
                 **views.delivery(each),
@@ -114,10 +118,9 @@ def _attempt(row: Row) -> dict[str, Any]:
     }
 
 
-async def command(deps: Deps, subject: str, incident_id: int, who: Identity | str, text: str = "") -> None:
+async def command(deps: Deps, subject: str, incident_id: int, who: EventMeta, text: str = "") -> None:
     """Incidents belong to their service: ask it. Raises NotFound, Conflict or Unavailable."""
-    actor = who if isinstance(who, str) else who.actor
-    request = IncidentCommand(incident_id=incident_id, actor=actor, text=text)
+    request = IncidentCommand(incident_id=incident_id, actor=who.actor, actor_name=who.actor_name, text=text)
     try:
         reply = Reply.from_bytes(await deps.bus.request(subject, request.to_bytes(), COMMAND_SECONDS))
     except (NoResponders, BusTimeout):
@@ -142,7 +145,7 @@ async def _text(request: Request) -> str:
 
 @router.post("/{incident_id}/acknowledge", summary="Somebody is on it", openapi_extra=documented(OptionalNoteBody))
 async def acknowledge(request: Request, deps: Dependencies, identity: Requester, incident_id: Id) -> Response:
-    await command(deps, subjects.ACKNOWLEDGE_COMMAND, incident_id, identity, await _text(request))
+    await command(deps, subjects.ACKNOWLEDGE_COMMAND, incident_id, identity.meta, await _text(request))
     return success(await describe(deps, incident_id), "Incident acknowledged.")
 
 
@@ -152,7 +155,7 @@ async def acknowledge(request: Request, deps: Dependencies, identity: Requester,
     openapi_extra=documented(OptionalNoteBody),
 )
 async def resolve(request: Request, deps: Dependencies, identity: Requester, incident_id: Id) -> Response:
-    await command(deps, subjects.RESOLVE_COMMAND, incident_id, identity, await _text(request))
+    await command(deps, subjects.RESOLVE_COMMAND, incident_id, identity.meta, await _text(request))
     return success(await describe(deps, incident_id), "Incident resolved.")
 
 
@@ -161,5 +164,5 @@ async def resolve(request: Request, deps: Dependencies, identity: Requester, inc
 )
 async def add_note(request: Request, deps: Dependencies, identity: Requester, incident_id: Id) -> Response:
     body = await body_of(request, NoteBody)
-    await command(deps, subjects.NOTE_COMMAND, incident_id, identity, body.text)
+    await command(deps, subjects.NOTE_COMMAND, incident_id, identity.meta, body.text)
     return success(await describe(deps, incident_id), "Note added.", 201)

@@ -59,7 +59,7 @@ async def get_silences(deps: Dependencies, limit: Limit = 100, cursor: Cursor = 
 
 @router.post("", status_code=201, summary="Silence what fits", openapi_extra=_BODY)
 async def post_silence(request: Request, deps: Dependencies, identity: Requester) -> Response:
-    silence_id = await commands.silence(deps, identity, await json_object(request))
+    silence_id = await commands.silence(deps, identity.meta, await json_object(request))
     return success(await read(deps, silence_id), "Silenced.", 201)
 
 

@@ -10,9 +10,10 @@ from farwatch_api.commands.fallback import read_fallback
 from farwatch_api.deps import Dependencies, Deps
 from farwatch_api.params import Id
 from farwatch_api.presentation.alerting import blank_policy, say_match, say_policy
+from farwatch_api.queries.actors import actor_names
 from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.monitors import all_tags
-from farwatch_api.queries.settings import actor_names, list_channels, monitor_names, region_names
+from farwatch_api.queries.settings import list_channels, monitor_names, region_names
 from farwatch_api.routes import drills, policies, silences
 from farwatch_api.routes.pages.rendering import PageRoute, render_page
 from farwatch_events.monitor import MONITOR_TYPES

@@ -10,7 +10,6 @@ from farwatch_api.deps import Dependencies
 from farwatch_api.params import Cursor, Id
 from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.incidents import list_incidents
-from farwatch_api.queries.settings import actor_names
 from farwatch_api.routes.incidents import describe
 from farwatch_api.routes.pages.rendering import PageRoute, render_page
 
@@ -62,10 +61,8 @@ async def incidents_page(
 @router.get("/incidents/{incident_id}")
 async def incident_page(request: Request, deps: Dependencies, incident_id: Id) -> Response:
     incident = await describe(deps, incident_id)
-    actors = {entry["actor"] for entry in incident["timeline"]} | {incident["acknowledged_by"]}
     async with deps.read() as connection:
         monitor = await connection.fetchrow(
             "select id, name, deleted_at from config.monitors where id = $1", incident["monitor_id"]
         )
-        names = await actor_names(connection, {actor for actor in actors if actor})
-    return await render_page(request, deps, "incidents/page.html", incident=incident, monitor=monitor, names=names)
+    return await render_page(request, deps, "incidents/page.html", incident=incident, monitor=monitor)
