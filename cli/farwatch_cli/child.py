@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from farwatch_cli import processes
-from farwatch_cli.processes import Command, StartError
+from farwatch_cli.processes import Command, Process, StartError
 
-_PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+_PAUSES_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 _STEADY_SECONDS: Final = 30.0
 _LAST_LINES: Final = 5
 _LOG_BYTES: Final = 5 * 1024 * 1024
@@ -24,6 +23,11 @@ _GUARD_SECONDS: Final = 2.0
 _SILENT_SECONDS: Final = 20.0
 
 Say = Callable[[str], None]
+Launch = Callable[[Command, int], Awaitable[Process]]
+
+
+async def launch_anew(command: Command, output: int) -> Process:
+    return processes.start(command, output)
 
 
 def pause_before_restart(failures: int) -> float:
@@ -96,9 +100,11 @@ class Child:
         on_ready: Callable[[], Awaitable[None]] | None = None,
         on_refusal: Callable[[str], None] | None = None,
         echo: Say | None = None,
+        launch: Launch = launch_anew,
     ) -> None:
         self.name = name
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
+        self._start_process = launch
         self._prepare, self._say = prepare, say
         self._is_ready, self._on_ready, self._on_refusal = is_ready, on_ready, on_refusal
         self._output = Output(log, echo)
@@ -143,7 +149,7 @@ class Child:
         command = await asyncio.to_thread(self._prepare)
         reading, writing = os.pipe()
         try:
-            self.process = processes.start(command, writing)
+            self.process = await self._start_process(command, writing)
         except BaseException:
             os.close(reading)
             raise
@@ -154,7 +160,7 @@ class Child:
         self._drained = asyncio.create_task(self._drain(reading), name=f"output of {self.name}")
         self._notice_end(self.process)
 
-    def _notice_end(self, process: subprocess.Popen[bytes]) -> None:
+    def _notice_end(self, process: Process) -> None:
         loop = asyncio.get_running_loop()
         descriptor = os.pidfd_open(process.pid)
 
@@ -216,7 +222,7 @@ class Child:
 
     async def _come_back(self, message: str, failures: int) -> None:
         pause = pause_before_restart(failures)
-        self._say(f"{message}\n  starting {self.name} again in {pause:g} s")
+        self._say(f"{message}\n  starting {self.name} again {f'in {pause:g} s' if pause else 'at once'}")
         await asyncio.sleep(pause)
         self._returning = True
         try:
@@ -242,6 +248,6 @@ class Child:
     def _is_running(self) -> bool:
         return self.process is not None and not self._ended.is_set()
 
-    def _process(self) -> subprocess.Popen[bytes]:
+    def _process(self) -> Process:
         assert self.process is not None, f"{self.name} was never started"
         return self.process

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 CORE_SERVICES: Final = ("api", "scheduler", "incidents", "notifier")  # the slowest to start first
+MODULES: Final = (*(f"farwatch_{name}" for name in CORE_SERVICES), "farwatch_prober")
 _API_ONLY: Final = (
     "FARWATCH_ADMIN_EMAIL",
     "FARWATCH_ADMIN_PASSWORD",

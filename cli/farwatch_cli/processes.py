@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from farwatch_cli.failures import Failure
 
-_PR_SET_PDEATHSIG: Final = 1
+PR_SET_PDEATHSIG: Final = 1
 _LOCK_POLL_SECONDS: Final = 0.02
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -56,12 +56,31 @@ class Command:
     lock: Path | None = None
 
 
+class Process(Protocol):
+    """What is known of a child that runs or ran: subprocess.Popen is one."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+def prctl(option: int, value: int) -> None:
+    """Linux's prctl(2) with one argument; a system that refuses is left as it is."""
+    _LIBC.prctl(option, value, 0, 0, 0)
+
+
 def die_with_parent(death_signal: int) -> Callable[[], None]:
     """A preexec function. It runs after the change of user, which would have cleared the setting."""
     parent = os.getpid()
 
     def arrange() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        prctl(PR_SET_PDEATHSIG, death_signal)
         if os.getppid() != parent:  # the parent died before the setting held
             os._exit(1)
 
@@ -104,8 +123,12 @@ def wait_for_lock(path: Path, timeout_seconds: float) -> int:
     return descriptor
 
 
-def start(command: Command, output: int, lock_timeout_seconds: float = 10.0) -> subprocess.Popen[bytes]:
+def start(
+    command: Command, output: int, lock_timeout_seconds: float = 10.0, keep: int | None = None
+) -> subprocess.Popen[bytes]:
     """Starts the command with both outputs on the descriptor. The child inherits the lock, we keep none of it.
+
+    `keep` is another descriptor that the child is to have.
 
     Call it from the main thread: the child dies with the thread that started it.
     """
@@ -118,7 +141,7 @@ def start(command: Command, output: int, lock_timeout_seconds: float = 10.0) -> 
                 list(command.argv),
                 stdout=output,
                 stderr=output,
-                pass_fds=[descriptor] if descriptor is not None else [],
+                pass_fds=[each for each in (descriptor, keep) if each is not None],
                 **popen_options(command),
             )
     finally:

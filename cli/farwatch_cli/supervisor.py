@@ -19,6 +19,7 @@ from farwatch_cli.embedded.files import data_folder, free_port, kept_secret, pri
 from farwatch_cli.embedded.nats import NatsServer
 from farwatch_cli.embedded.postgres import PostgresServer
 from farwatch_cli.failures import Mendable
+from farwatch_cli.nursery import Nursery, collect_orphans
 from farwatch_cli.plan import ServicePlan, plan_services, server_of
 from farwatch_cli.processes import Command, StartError, try_lock
 from farwatch_cli.settings import UpSettings
@@ -55,6 +56,8 @@ class Supervisor:
         self._nats = NatsServer(self._folder / "nats", settings.region, sync_interval=settings.nats_sync)
         self._nats_url = ""
         self._postgres: PostgresServer | None = None
+        self._nursery = Nursery(self._environ, self._folder / "logs" / "nursery.log")
+        self._collecting: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         """The exit code, once a signal or a refused setting has ended it; raises StartError and Mendable."""
@@ -63,6 +66,9 @@ class Supervisor:
         lock = self._take_folder()
         try:
             self._require_free_port()
+            self._log("nursery")  # makes the folder
+            self._nursery.open()
+            self._collecting = asyncio.create_task(collect_orphans(), name="orphans")
             await self._until_stopped()
         finally:
             await self._stop_all()
@@ -208,7 +214,15 @@ class Supervisor:
                 plan.name, plan.argv, plan.environ | self._access(plan) | {"PYTHONUNBUFFERED": "1"}, Path.cwd()
             )
 
-        return Child(plan.name, prepare, self._log(plan.name), say, on_refusal=self._on_refusal, echo=self._echo)
+        return Child(
+            plan.name,
+            prepare,
+            self._log(plan.name),
+            say,
+            on_refusal=self._on_refusal,
+            echo=self._echo,
+            launch=self._nursery.start,
+        )
 
     def _access(self, plan: ServicePlan) -> dict[str, str]:
         """How a service reaches the embedded NATS, read anew at each start since the port may have changed."""
@@ -242,6 +256,9 @@ class Supervisor:
         (self._folder / ADDRESS_FILE).unlink(missing_ok=True)
         services = (service.stop(signal.SIGTERM, _SERVICES_STOP_SECONDS) for service in self._services)
         await asyncio.gather(*services)
+        self._nursery.close()
+        if self._collecting is not None:
+            self._collecting.cancel()
         if nats := self._servers.get("nats"):
             await nats.stop(signal.SIGTERM, _NATS_STOP_SECONDS)
         if postgres := self._servers.get("postgres"):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -128,6 +129,33 @@ def test_whatever_is_killed_comes_back(start: Callable[..., Up]) -> None:
         until(partial(is_new, up, word, before), 10)
         until(lambda: answers(up.url) and listed(up), 10)
     assert not [line for line in up.lines if "another port" in line]
+
+
+def test_services_outlive_the_nursery_that_forked_them(start: Callable[..., Up]) -> None:
+    up = start().wait_ready()
+    nursery = up.child("farwatch_cli.nursery")
+    prober = up.child("farwatch_prober")
+    os.kill(nursery, signal.SIGKILL)
+    for _ in range(2):
+        before = up.child("farwatch_scheduler")
+        os.kill(before, signal.SIGKILL)
+        until(partial(is_new, up, "farwatch_scheduler", before), 30)
+    assert up.child("farwatch_cli.nursery") != nursery
+    assert up.child("farwatch_prober") == prober
+    os.kill(up.child("bin/postgres"), signal.SIGKILL)  # leaves its processes to the supervisor
+    until(lambda: answers(up.url) and listed(up), 30)
+    if orphans := waiting_to_be_collected(up.process.pid):
+        until(lambda: not orphans <= waiting_to_be_collected(up.process.pid), 30)
+
+
+def waiting_to_be_collected(parent: int) -> set[str]:
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, rest = stat.read_text().rsplit(")", 1)
+            if rest.split()[:2] == ["Z", str(parent)]:
+                found.add(name)
+    return found
 
 
 def is_new(up: Up, word: str, before: int) -> bool:
