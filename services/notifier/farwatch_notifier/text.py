@@ -70,17 +70,3 @@ def rfc3339(at_ms: int) -> str:
 def join_words(words: list[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
-
-
-_ACTORS = {
-    "user": "User {}",
-    "token": "API token {}",
-    "link": "Somebody with the link that {} got",
-}
-
-
-def say_actor(actor: str) -> str:
-    """ "user:3" in words; whom we do not know stays as written."""
-    kind, _, which = actor.partition(":")
-    words = _ACTORS.get(kind)
-    return words.format(which.replace("-", " ")) if words is not None and which else one_line(actor, 100) or "Somebody"

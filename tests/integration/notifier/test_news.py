@@ -1,6 +1,13 @@
 """News that is no incident, from the log to a receiver."""
 
-from farwatch_events.events import FlappingEnded, FlappingStarted, IncidentAcknowledged, SystemRecovered, SystemTroubled
+from farwatch_events.events import (
+    EventMeta,
+    FlappingEnded,
+    FlappingStarted,
+    IncidentAcknowledged,
+    SystemRecovered,
+    SystemTroubled,
+)
 from farwatch_notifier.app import Notifier
 from farwatch_runtime.clock import now_ms
 from tests.integration.notifier.world import World
@@ -31,11 +38,11 @@ async def test_who_wants_it_hears_that_somebody_acknowledged(
     monitor_id = await world.add_monitor()
     incident_id = await world.open_incident(monitor_id)
     await world.settled(1)
-    await world.append(
-        IncidentAcknowledged(at_ms=now_ms(), incident_id=incident_id, monitor_id=monitor_id, actor="user:4")
-    )
-    await world.settled(2)
+    event = IncidentAcknowledged(at_ms=now_ms(), incident_id=incident_id, monitor_id=monitor_id, actor="user:4")
+    await world.append(event, EventMeta(actor="user:4", actor_name="Ada"))
+    told = (await world.settled(2))[1]
+    assert told["reason"].startswith("acknowledged by Ada; ")
     body = http_sink.requests[1].json()
     assert body["type"] == "incident.acknowledged"
-    assert body["data"]["text"].startswith("User 4 is on it")
+    assert body["data"]["text"].startswith("Acknowledged by Ada. Shop is down since")
     assert body["data"]["acknowledge_link"] is None

@@ -94,9 +94,9 @@ class World:
             await connection.execute(query, incident_id, datetime.fromtimestamp(event.at_ms / 1000, UTC), how)
             await append(connection, event.stream, [event], EventMeta(actor="incidents"), None)
 
-    async def append(self, event: DomainEvent) -> RecordedEvent:
+    async def append(self, event: DomainEvent, meta: EventMeta | None = None) -> RecordedEvent:
         async with self.db.transaction() as connection:
-            return (await append(connection, event.stream, [event], EventMeta(actor="incidents"), None))[0]
+            return (await append(connection, event.stream, [event], meta or EventMeta(actor="incidents"), None))[0]
 
     async def deliveries(self, channel_id: int | None = None) -> list[dict[str, Any]]:
         query = "select * from alerting.deliveries where $1::bigint is null or channel_id = $1 order by id"

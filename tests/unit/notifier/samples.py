@@ -14,7 +14,8 @@ EVIDENCE = Evidence(
 )
 
 
-def recorded(event: DomainEvent, position: int = 7, event_id: str = EVENT_ID) -> RecordedEvent:
+def recorded(event: DomainEvent, position: int = 7, event_id: str = EVENT_ID, by: str | None = None) -> RecordedEvent:
+    """`by` is how people knew whoever the event says did it."""
     return RecordedEvent(
         position=position,
         id=event_id,
@@ -23,7 +24,7 @@ def recorded(event: DomainEvent, position: int = 7, event_id: str = EVENT_ID) ->
         type=event.type,
         version=event.version,
         data=event.model_dump(mode="json"),
-        meta=EventMeta(actor="incidents"),
+        meta=EventMeta(actor=(by and getattr(event, "actor", None)) or "incidents", actor_name=by),
         recorded_at_ms=NOW_MS,
     )
 

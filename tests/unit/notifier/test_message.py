@@ -6,6 +6,7 @@ import pytest
 
 from farwatch_events.events import (
     DomainEvent,
+    DrillStarted,
     FirstFailure,
     FirstSuccess,
     IncidentAcknowledged,
@@ -70,7 +71,7 @@ FAILURE = FirstFailure(
     ("event", "title", "sentence"),
     [
         (opened(severity="degraded"), "Shop is degraded", f"Shop is degraded since {SINCE}: {CAUSE.error}"),
-        (ended(how="manual"), "Shop: incident resolved", "The incident was resolved by hand after 2h 30m."),
+        (ended(how="manual"), "Shop: incident resolved", "The incident was resolved by somebody after 2h 30m."),
         (
             severity_raised(),
             "Shop is down",
@@ -163,3 +164,31 @@ def test_the_sample_fills_every_part_that_channels_show() -> None:
 
 def test_every_kind_has_its_texts() -> None:
     assert set(TEXTS) == set(Alert.model_fields["kind"].annotation.__args__)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("actor", "name", "said"),
+    [
+        ("user:7", "Ada Lovelace", "Ada Lovelace"),
+        ("user:7", None, "user 7"),
+        ("token:5", "the API token “deploy”", "the API token “deploy”"),
+        ("token:environment", None, "the API token of the environment"),
+        ("link:channel-4", "a link in Discord (Ops)", "a link in Discord (Ops)"),
+        ("link:channel-4", None, "a link that channel 4 got"),
+        ("user:7", "A\u202eda\r\nBcc: all@example.com", "A da Bcc: all@example.com"),
+    ],
+)
+def test_who_acted_is_told_by_name(actor: str, name: str | None, said: str) -> None:
+    acknowledged = IncidentAcknowledged(at_ms=NOW_MS, incident_id=3, monitor_id=1, actor=actor)
+    known = facts(channel(1), incident=incident())
+    for event, words in (
+        (acknowledged, f"Acknowledged by {said}. Shop is down since"),
+        (ended(how="manual", actor=actor), f"The incident was resolved by {said} after 2h 30m."),
+    ):
+        alert = build_alert(recorded(event, by=name), known, "")
+        assert alert is not None
+        assert alert.sentence.startswith(words)
+    drill = DrillStarted(at_ms=NOW_MS, drill_id=2, monitor_id=1, monitor_name="Shop", severity="down", actor=actor)
+    alert = build_alert(recorded(drill, by=name), known, "")
+    assert alert is not None
+    assert alert.reason == f"A fire drill, started by {said}: nothing is down. Acknowledge it as if it were."

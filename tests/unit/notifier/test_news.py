@@ -128,7 +128,7 @@ def test_an_acknowledgement_reaches_pagerduty_and_who_asked_for_it() -> None:
     known = replace(known, prior=(before("down"), before("down", 2), before("down", 3)))
     assert told(decide(SEEN, known)) == [(1, "acknowledged"), (2, "acknowledged")]
     message = alert(SEEN, known)
-    assert message.sentence.startswith("User 7 is on it. Shop is down since")
+    assert message.sentence.startswith("Acknowledged by user 7. Shop is down since")
     body = render(PAGERDUTY, message, "key")[0]
     assert (body["event_action"], body["dedup_key"]) == ("acknowledge", f"{PAGERDUTY.key_prefix}:incident-3")
 
@@ -150,7 +150,7 @@ def test_an_acknowledged_drill_still_ends_its_escalation() -> None:
     assert [each.moment for each in routed.intents] == ["acknowledged"]
     message = alert(event, known)
     assert message.title.startswith("[Drill] ")
-    assert "the link that channel 4 got" in message.sentence
+    assert message.sentence.startswith("Acknowledged by a link that channel 4 got. ")
 
 
 def test_pagerduty_closes_what_these_kinds_opened() -> None:

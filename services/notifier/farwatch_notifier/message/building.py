@@ -30,8 +30,7 @@ from farwatch_notifier.message import acknowledgement, check, drill, flapping, i
 from farwatch_notifier.message.alert import Alert
 from farwatch_notifier.message.parts import Described, Fields, make_link, monitor_fields
 from farwatch_notifier.message.words import compose
-from farwatch_notifier.policy.deciding import thread_of
-from farwatch_notifier.text import say_actor
+from farwatch_notifier.policy.deciding import say_who, thread_of
 
 Describe = Callable[[Any, Facts, str], Described | None]
 """Event, facts, and who did it in words."""
@@ -64,7 +63,7 @@ def build_alert(recorded: RecordedEvent, facts: Facts, public_url: str) -> Alert
     describe = None if event is None else DESCRIBED.get(type(event))
     if event is None or describe is None:
         return None
-    told = describe(event, facts, say_actor(getattr(event, "actor", None) or ""))
+    told = describe(event, facts, say_who(recorded, event))
     if told is None:
         return None
     fields: Fields = {"at_ms": event.at_ms, "thread": thread_of(event), **monitor_fields(event, facts), **told.fields}

@@ -26,7 +26,7 @@ def describe_unsuppressed(event: IncidentUnsuppressed, facts: Facts, _by: str) -
     return Described(facts.incident.severity, _known(facts) | because(event.reason))
 
 
-def describe_resolved(event: IncidentResolved, facts: Facts, _by: str) -> Described:
+def describe_resolved(event: IncidentResolved, facts: Facts, by: str) -> Described:
     fields: Fields = {
         "since_ms": event.at_ms - event.duration_seconds * 1000,
         "duration_seconds": event.duration_seconds,
@@ -35,7 +35,7 @@ def describe_resolved(event: IncidentResolved, facts: Facts, _by: str) -> Descri
     if facts.incident is not None:
         fields |= {"severity": facts.incident.severity, "regions": list(facts.incident.regions)}
         fields |= cause_fields(facts.incident.error_class, facts.incident.error)
-    return Described("resolved" if event.how == "manual" else "up", fields)
+    return Described("resolved" if event.how == "manual" else "up", fields, by=by)
 
 
 def _known(facts: Facts) -> Fields:

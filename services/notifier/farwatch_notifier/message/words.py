@@ -12,7 +12,7 @@ TEXTS: dict[Kind, tuple[Tone, str, str]] = {
     "down": ("bad", "{monitor} is down", "{monitor} is down since {since}, seen from {regions}: {cause}"),
     "degraded": ("warning", "{monitor} is degraded", "{monitor} is degraded since {since}: {cause}"),
     "up": ("good", "{monitor} has recovered", "{monitor} is up again after {duration}."),
-    "resolved": ("good", "{monitor}: incident resolved", "The incident was resolved by hand after {duration}."),
+    "resolved": ("good", "{monitor}: incident resolved", "The incident was resolved by {by} after {duration}."),
     "first_failure": ("warning", "{monitor}: first failure", "A check from {regions} failed after a success: {cause}"),
     "first_success": ("good", "{monitor}: answers again", "A check from {regions} succeeded after a failure."),
     "reminder": ("bad", "{monitor} is still {severity}", "{monitor} is {severity} for {duration} now: {cause}"),
@@ -31,7 +31,11 @@ TEXTS: dict[Kind, tuple[Tone, str, str]] = {
     "region_returned": ("good", "Region {region} is back", "Region {region} answers again after {duration}."),
     "region_suspect": ("warning", "Region {region} is suspect", "Region {region} has no vote for now: {cause}"),
     "region_cleared": ("good", "Region {region} is trusted again", "Region {region} votes again: {cause}"),
-    "acknowledged": ("warning", "{monitor}: acknowledged", "{by} is on it. {monitor} is {severity} since {since}."),
+    "acknowledged": (
+        "warning",
+        "{monitor}: acknowledged",
+        "Acknowledged by {by}. {monitor} is {severity} since {since}.",
+    ),
     "flapping": (
         "warning",
         "{monitor} is flapping",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from farwatch_events.actors import say_actor
 from farwatch_events.events import (
     DomainEvent,
     FlappingEnded,
@@ -12,6 +13,7 @@ from farwatch_events.events import (
 )
 from farwatch_notifier.facts import ChannelFacts, GroupRef, Intent, Told
 from farwatch_notifier.policy.choosing import dedup_key
+from farwatch_notifier.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,13 @@ def thread_of(event: DomainEvent) -> str:
         case FlappingStarted() | FlappingEnded():
             return f"flapping-{event.monitor_id}"
     return event.stream
+
+
+def say_who(recorded: RecordedEvent, event: DomainEvent) -> str:
+    """Who did it, as people knew them then, in words that fit after "by"; "somebody" for what nobody did."""
+    actor = getattr(event, "actor", None) or ""
+    name = recorded.meta.actor_name if actor == recorded.meta.actor else None
+    return one_line(say_actor(actor, name), 200)
 
 
 def once(decisions: list[Decision]) -> list[Decision]:

@@ -17,7 +17,7 @@ from farwatch_events.quiet import is_quiet
 from farwatch_events.recipients import takes_system_news
 from farwatch_notifier.facts import Facts, Prior, Routed
 from farwatch_notifier.policy.choosing import REACHED, first_channels, monitor_gone, refusal, told_since_recovery
-from farwatch_notifier.policy.deciding import Decision, make_intents, once
+from farwatch_notifier.policy.deciding import Decision, make_intents, once, say_who
 from farwatch_notifier.policy.pursuit import silence_hold
 from farwatch_notifier.text import say_time
 
@@ -110,15 +110,16 @@ def _flaps_for(prior: tuple[Prior, ...], channel_id: int) -> bool:
 def route_acknowledged(recorded: RecordedEvent, event: DomainEvent, facts: Facts, _now_ms: int) -> Routed:
     """Ends every escalation; told to those who were told of the trouble and want to know."""
     assert isinstance(event, IncidentAcknowledged | DrillAcknowledged)
-    decisions = list(_acknowledgements(event.actor, facts))
+    by = say_who(recorded, event)
+    decisions = list(_acknowledgements(by, facts))
     return Routed(make_intents(recorded, event, decisions), acknowledges=event.stream)
 
 
-def _acknowledgements(actor: str, facts: Facts) -> Iterator[Decision]:
+def _acknowledgements(by: str, facts: Facts) -> Iterator[Decision]:
     if facts.incident is not None and facts.incident.resolved_ms is not None:
         return
     for channel in facts.channels:
         wants = channel.type in KEEPS_STATE or "acknowledged" in channel.moments
         if channel.enabled and wants and told_since_recovery(facts.prior, channel.id):
             why = "its service keeps the state" if channel.type in KEEPS_STATE else "the channel takes the moment"
-            yield Decision(channel, "acknowledged", f"acknowledged by {actor}; {why}")
+            yield Decision(channel, "acknowledged", f"acknowledged by {by}; {why}")
