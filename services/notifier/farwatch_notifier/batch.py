@@ -10,6 +10,17 @@ from farwatch_notifier.facts import MonitorFacts as Monitor
 from farwatch_notifier.policy.deciding import thread_of
 from farwatch_store import Connection
 
+Troubles = dict[str, IncidentFacts]
+
+
+async def load_troubles(
+    connection: Connection, threads: Collection[str], monitor_ids: Collection[int] = (), first_ms: int = 0
+) -> Troubles:
+    """By thread: incidents and drills, and incidents of these monitors that were not over at `first_ms`."""
+    incidents = await gather.load_incidents(connection, numbers(threads, "incident-"), list(monitor_ids), first_ms)
+    drills = await gather.load_drills(connection, numbers(threads, "drill-"))
+    return {each.thread: each for each in [*incidents.values(), *drills]}
+
 
 class Batch:
     """Deliveries decided in the batch are known to its later events. `troubles` are incidents and drills by thread."""
@@ -18,7 +29,7 @@ class Batch:
         self,
         channels: tuple[ChannelFacts, ...],
         monitors: Mapping[int, Monitor],
-        troubles: Mapping[str, IncidentFacts],
+        troubles: Troubles,
         prior: dict[str, list[Prior]],
         windows: Sequence[gather.Window],
         policies: tuple[NumberedPolicy, ...],
@@ -46,9 +57,7 @@ class Batch:
     ) -> "Batch":
         """`first_ms` is the time of the earliest event; incidents that ended before it do not matter."""
         wanted = sorted(monitor_ids)
-        incidents = await gather.load_incidents(connection, numbers(threads, "incident-"), wanted, first_ms)
-        drills = await gather.load_drills(connection, numbers(threads, "drill-"))
-        troubles = {each.thread: each for each in [*incidents.values(), *drills]}
+        troubles = await load_troubles(connection, threads, wanted, first_ms)
         monitors = await gather.load_monitors(connection, wanted)
         with_parents = [each.id for each in monitors.values() if each.parents]
         return cls(

@@ -192,6 +192,10 @@ class Routed:
     ends: str | None = None
     acknowledges: str | None = None
 
+    def all_intents(self) -> list[Intent]:
+        """Those of the escalations that begin included."""
+        return [*self.intents, *(intent for pursuit in self.pursuits for intent in pursuit.intents)]
+
 
 @dataclass(frozen=True, slots=True)
 class GroupItem:

@@ -30,7 +30,9 @@ _MONITORS = """
 # The incidents that events speak of, and those that were open while single checks failed or succeeded.
 _INCIDENTS = """
     select id, monitor_id, monitor_name, severity, opened_at, acknowledged_at, acknowledged_by, resolved_at,
-           error_class, error, reason, regions, evidence, suppressed
+           error_class, error, reason, regions, suppressed,
+           evidence is not null as has_evidence, evidence->>'status_line' as status_line,
+           left(evidence->>'body', 1000) as body, evidence->>'address' as address
     from health.incidents
     where id = any($1::bigint[])
        or (monitor_id = any($2::bigint[]) and (resolved_at is null or resolved_at > $3))
@@ -158,7 +160,7 @@ def _incident(row: Mapping[str, Any]) -> IncidentFacts:
         error_class=row["error_class"],
         error=row["error"],
         regions=tuple(row["regions"]),
-        evidence=_evidence(row["evidence"]),
+        evidence=_evidence(row) if row["has_evidence"] else None,
         suppressed=row["suppressed"],
         acknowledged_ms=_milliseconds(row["acknowledged_at"]) if row["acknowledged_at"] else None,
         acknowledged_by=row["acknowledged_by"],
@@ -166,12 +168,9 @@ def _incident(row: Mapping[str, Any]) -> IncidentFacts:
     )
 
 
-def _evidence(data: Any) -> Evidence | None:
-    """None also for evidence that does not read: an alert must not wait for it."""
-    try:
-        return None if data is None else Evidence.model_validate(data)
-    except ValidationError:
-        return None
+def _evidence(row: Mapping[str, Any]) -> Evidence:
+    """What messages show of it; headers and notes are for the page of the incident."""
+    return Evidence(status_line=row["status_line"] or "", body=row["body"] or "", address=row["address"])
 
 
 async def load_drills(connection: Connection, drill_ids: Sequence[int]) -> list[IncidentFacts]:

@@ -1,7 +1,6 @@
 """From events to intents: gathers facts, lets routing decide, writes what was decided."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -9,13 +8,14 @@ from pydantic import ValidationError
 from farwatch_events.events import DeliveryFailed, DomainEvent, RecordedEvent
 from farwatch_notifier import gather
 from farwatch_notifier.batch import Batch
-from farwatch_notifier.facts import Facts, GroupItem, Intent, Routed
+from farwatch_notifier.facts import Facts, Routed
 from farwatch_notifier.message import Alert, build_alert
 from farwatch_notifier.metrics import Metrics
 from farwatch_notifier.policy.deciding import thread_of
 from farwatch_notifier.policy.fallback import find_fallback, route_failed
-from farwatch_notifier.routing import ROUTED_TYPES, route
+from farwatch_notifier.routing import ROUTED_TYPES, route_event
 from farwatch_notifier.writing import Ledger, Planned
+from farwatch_notifier.written import Written
 from farwatch_store import Connection
 
 Routable = list[tuple[RecordedEvent, DomainEvent]]
@@ -43,8 +43,8 @@ class Intake:
         ledger = Ledger()
         for recorded, event in routed:
             facts = batch.facts_of(event)
-            alert, found = self._decide(recorded, facts, now_ms)
-            _note(ledger, batch, found, alert, now_ms)
+            found, alert = self._decide(recorded, event, facts, now_ms)
+            _note(ledger, batch, recorded, event, found, alert)
         await self._fall_back(connection, ledger, routed, batch)
         await ledger.write(connection, self._metrics, now_ms)
 
@@ -63,17 +63,22 @@ class Intake:
                 intent, message = found
                 ledger.planned.append(Planned(intent, message, failed.items))
 
-    def _decide(self, recorded: RecordedEvent, facts: Facts, now_ms: int) -> tuple[Alert | None, Routed]:
+    def _decide(
+        self, recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int
+    ) -> tuple[Routed, Alert | None]:
         """An event that we cannot make sense of is skipped and logged: it must not stop every alert after it."""
         try:
-            return build_alert(recorded, facts, self._public_url), route(recorded, facts, now_ms)
+            found = route_event(recorded, event, facts, now_ms)
+            return found, build_alert(recorded, facts, self._public_url) if found.all_intents() else None
         except Exception:
             self._metrics.skipped_events.inc()
             log.exception("event_skipped", position=recorded.position, type=recorded.type)
-            return None, Routed()
+            return Routed(), None
 
 
-def _note(ledger: Ledger, batch: Batch, found: Routed, alert: Alert | None, now_ms: int) -> None:
+def _note(
+    ledger: Ledger, batch: Batch, recorded: RecordedEvent, event: DomainEvent, found: Routed, alert: Alert | None
+) -> None:
     if found.ends is not None:
         ledger.end(found.ends)
     if found.acknowledges is not None:
@@ -82,30 +87,11 @@ def _note(ledger: Ledger, batch: Batch, found: Routed, alert: Alert | None, now_
         ledger.pursue(pursuit)
     if alert is None:
         return
-    message: dict[str, Any] = alert.model_dump(mode="json", exclude_defaults=True)
-    for intent in [*found.intents, *(intent for pursuit in found.pursuits for intent in pursuit.intents)]:
-        if intent.group is not None:
-            event_id = intent.dedup_key.split("_")[1]
-            ledger.waiting.append((intent.group, group_item(intent, event_id, alert, now_ms)))
-        else:
-            ledger.planned.append(Planned(intent, message))
+    written = Written(alert)
+    for intent in found.all_intents():
+        ledger.add(intent, written, recorded.id.replace("-", ""), event.at_ms)
+        if intent.group is None:
             batch.remember(intent)
-
-
-def group_item(intent: Intent, event_id: str, alert: Alert, now_ms: int) -> GroupItem:
-    return GroupItem(
-        channel_id=intent.channel_id,
-        thread=intent.thread,
-        moment=intent.item_moment or intent.moment,
-        position=intent.positions[0],
-        event_id=event_id,
-        monitor_id=intent.monitor_id,
-        incident_id=intent.incident_id,
-        name=alert.monitor_name,
-        at_ms=now_ms,
-        reason=intent.reason,
-        seconds=alert.duration_seconds,
-    )
 
 
 def _typed(recorded: RecordedEvent) -> DomainEvent | None:

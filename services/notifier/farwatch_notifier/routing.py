@@ -54,8 +54,13 @@ _CLOSED_WITHOUT_RECOVERY = {"paused": "the monitor was paused", "deleted": "the 
 def route(recorded: RecordedEvent, facts: Facts, now_ms: int) -> Routed:
     """What one event leads to, suppressed intents included; nothing for events that nobody is told of."""
     event = recorded.event()
-    rule = None if event is None else RULES.get(type(event))
-    if event is None or rule is None:
+    return Routed() if event is None else route_event(recorded, event, facts, now_ms)
+
+
+def route_event(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
+    """The same for an event that was read already."""
+    rule = RULES.get(type(event))
+    if rule is None:
         return Routed()
     if now_ms - event.at_ms > STALE_AFTER_MS:
         return _stale(rule(recorded, event, facts, now_ms))
@@ -64,8 +69,7 @@ def route(recorded: RecordedEvent, facts: Facts, now_ms: int) -> Routed:
 
 def _stale(routed: Routed) -> Routed:
     """Nothing is told any more, and no escalation begins; what ends still ends."""
-    intents = [*routed.intents, *(intent for pursuit in routed.pursuits for intent in pursuit.intents)]
-    held = tuple(each if each.suppressed else replace(each, suppressed=True, reason=_STALE) for each in intents)
+    held = tuple(e if e.suppressed else replace(e, suppressed=True, reason=_STALE) for e in routed.all_intents())
     return replace(routed, intents=held, pursuits=())
 
 

@@ -1,5 +1,6 @@
 """Writing down what was decided: deliveries, escalations, and alerts that wait in groups. A few statements a batch."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from farwatch_notifier.facts import GroupItem, GroupRef, Intent, Pursuit
 from farwatch_notifier.metrics import Metrics
 from farwatch_notifier.policy.grouping import flush_at_ms
 from farwatch_notifier.retry import GIVE_UP_AFTER_SECONDS
+from farwatch_notifier.written import Written
 from farwatch_store import Connection
 
 log = structlog.get_logger("farwatch_notifier")
@@ -19,17 +21,19 @@ log = structlog.get_logger("farwatch_notifier")
 DELIVERIES_CHANNEL = "farwatch_deliveries"
 """NOTIFY channel that says: there may be something to send."""
 
-# In the order given, so that ids, which are the order of sending, follow the events.
+# In the order given, so that ids, which are the order of sending, follow the events. Messages are numbered: one that
+# goes to several channels is sent to the database once.
 _INSERT = """
     insert into alerting.deliveries
         (channel_id, moment, dedup_key, thread, monitor_id, incident_id, policy_id, step, state, reason, message,
          next_attempt_at, give_up_at, created_at)
     select channel_id, moment, dedup_key, thread, monitor_id, incident_id, policy_id, step, state, reason, message,
-           $12::timestamptz, $13::timestamptz, $12::timestamptz
+           $13::timestamptz, $14::timestamptz, $13::timestamptz
     from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::int[],
-                $9::text[], $10::text[], $11::jsonb[]) with ordinality
+                $9::text[], $10::text[], $11::int[]) with ordinality
          as given (channel_id, moment, dedup_key, thread, monitor_id, incident_id, policy_id, step, state, reason,
-                   message, number)
+                   message_number, number)
+    join unnest($12::jsonb[]) with ordinality as written (message, message_number) using (message_number)
     order by number
     on conflict (dedup_key) do nothing
     returning id, dedup_key
@@ -116,6 +120,13 @@ class Ledger:
         """One that began in this very batch has not been stored yet: it is stored as acknowledged below."""
         self.acknowledged.add(thread)
 
+    def add(self, intent: Intent, written: Written, event_id: str, at_ms: int) -> None:
+        """`at_ms` is when what is told became true: an acknowledgement after that is about it."""
+        if intent.group is not None:
+            self.waiting.append((intent.group, written.item_of(intent, event_id, at_ms)))
+        else:
+            self.planned.append(Planned(intent, written.message_of(intent)))
+
     def pursue(self, pursuit: Pursuit) -> None:
         self.pursuits[(pursuit.origin.thread, pursuit.policy_id)] = pursuit
 
@@ -169,11 +180,13 @@ class Ledger:
             await connection.execute(_INSERT_GROUP_ITEMS, *columns(rows))
 
     async def _write_deliveries(self, connection: Connection, metrics: Metrics, now_ms: int) -> int:
-        rows = [(*_delivery_row(each.intent), each.message) for each in self.planned]
-        if not rows:
+        if not self.planned:
             return 0
+        messages = list({id(each.message): each.message for each in self.planned}.values())
+        numbers = {id(message): number for number, message in enumerate(messages, start=1)}
+        rows = [(*_delivery_row(each.intent), numbers[id(each.message)]) for each in self.planned]
         give_up = moment(now_ms + int(GIVE_UP_AFTER_SECONDS * 1000))
-        stored = await connection.fetch(_INSERT, *columns(rows), moment(now_ms), give_up)
+        stored = await connection.fetch(_INSERT, *columns(rows), messages, moment(now_ms), give_up)
         ids = {row["dedup_key"]: row["id"] for row in stored}
         items = [
             (ids[each.intent.dedup_key], *item)
@@ -183,9 +196,7 @@ class Ledger:
         ]
         if items:
             await connection.execute(_INSERT_ITEMS, *columns(items))
-        for each in self.planned:
-            if (delivery_id := ids.pop(each.intent.dedup_key, None)) is not None:
-                _tell(delivery_id, each.intent, metrics)
+        _tell([each.intent for each in self.planned if each.intent.dedup_key in ids], metrics)
         return len(stored)
 
 
@@ -204,13 +215,12 @@ def _delivery_row(intent: Intent) -> tuple[Any, ...]:
     )
 
 
-def _tell(delivery_id: int, intent: Intent, metrics: Metrics) -> None:
-    state = "suppressed" if intent.suppressed else "pending"
-    metrics.intents.labels(intent.moment, state).inc()
-    log.info(
-        "intent", delivery=delivery_id, channel=intent.channel_id, moment=intent.moment, state=state,
-        reason=intent.reason,
-    )  # fmt: skip
+def _tell(intents: Sequence[Intent], metrics: Metrics) -> None:
+    """One line a batch and kind, however many there are: each one's reason stands with its delivery."""
+    counts = Counter((each.moment, "suppressed" if each.suppressed else "pending") for each in intents)
+    for (told, state), count in counts.items():
+        metrics.intents.labels(told, state).inc(count)
+        log.info("intents", moment=told, state=state, count=count)
 
 
 def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

@@ -8,29 +8,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from farwatch_events.events import Cause, EventMeta, IncidentOpened, IncidentResolved
 from farwatch_notifier.app import Notifier
 from farwatch_notifier.outbound import Outbound
 from farwatch_runtime.clock import now_ms
 from farwatch_store import Database
-from farwatch_store.log import Append, append_many
 from tests.integration.notifier.world import World
 from tests.support.http import HttpServer
+from tests.support.storm import add_monitors, fall, rise
 from tests.support.waiting import eventually
-
-META = EventMeta(actor="incidents")
-CHUNK = 500
-_MONITORS = """
-    insert into config.monitors (name, type, spec)
-    select 'host-' || n, 'http', jsonb_build_object('type', 'http', 'name', 'host-' || n, 'url', 'https://h.example/',
-                                                    'interval_seconds', 60, 'parents', $2::bigint[])
-    from generate_series(1, $1::int) n returning id
-"""
-_INCIDENTS = """
-    insert into health.incidents (id, monitor_id, monitor_name, state, severity, opened_at, regions)
-    select id, monitor_id, name, 'open', 'down', now(), '{local}'
-    from unnest($1::bigint[], $2::bigint[], $3::text[]) as t (id, monitor_id, name)
-"""
 
 
 class Clock:
@@ -57,44 +42,6 @@ async def notifier(database_url: str, world: World, clock: Clock) -> AsyncIterat
     await db.close()
 
 
-async def fall(world: World, monitors: list[int], first_incident: int, prefix: str = "host-") -> list[int]:
-    """Incidents of all, as the fold writes them: rows and events of a batch in one transaction."""
-    incidents = list(range(first_incident, first_incident + len(monitors)))
-    names = [f"{prefix}{number}" for number in range(1, len(monitors) + 1)]
-    for start in range(0, len(monitors), CHUNK):
-        part = slice(start, start + CHUNK)
-        events = [
-            IncidentOpened(
-                at_ms=now_ms(), incident_id=incident, monitor_id=monitor, monitor_name=name, severity="down",
-                cause=Cause(error="refused"), regions=["local"], reason="1 of 1 regions says down",
-            )
-            for incident, monitor, name in zip(incidents[part], monitors[part], names[part], strict=True)
-        ]  # fmt: skip
-        async with world.db.transaction() as connection:
-            await connection.execute(_INCIDENTS, incidents[part], monitors[part], names[part])
-            await append_many(connection, [Append(each.stream, [each], META) for each in events])
-    return incidents
-
-
-async def rise(world: World, monitors: list[int], incidents: list[int]) -> None:
-    for start in range(0, len(monitors), CHUNK):
-        part = slice(start, start + CHUNK)
-        events = [
-            IncidentResolved(
-                at_ms=now_ms(), incident_id=incident, monitor_id=monitor, monitor_name=f"host-{incident}",
-                how="recovered", duration_seconds=60, reason="up",
-            )
-            for incident, monitor in zip(incidents[part], monitors[part], strict=True)
-        ]  # fmt: skip
-        async with world.db.transaction() as connection:
-            query = """
-                update health.incidents set state = 'resolved', resolved_at = now(), how_resolved = 'recovered'
-                where id = any($1::bigint[])
-            """
-            await connection.execute(query, incidents[part])
-            await append_many(connection, [Append(each.stream, [each], META) for each in events])
-
-
 async def count(world: World, query: str, *values: Any) -> int:
     async with world.db.connection() as connection:
         return int(await connection.fetchval(query, *values))
@@ -113,14 +60,12 @@ BEHIND = "select count(distinct thread) from alerting.delivery_items where momen
 async def storm_behind_a_parent(world: World, clock: Clock, sink: HttpServer, monitors: int) -> dict[str, float]:
     await world.webhook(sink.url)
     router = await world.add_monitor("Router")
-    async with world.db.connection() as connection:
-        rows = await connection.fetch(_MONITORS, monitors, [router])
-    children = [row["id"] for row in rows]
+    children = await add_monitors(world.db, monitors, [router])
     began = time.monotonic()
     half = len(children) // 2
-    first = await fall(world, children[:half], 10)
-    parent_incident = (await fall(world, [router], 1, "Router "))[0]
-    rest = await fall(world, children[half:], 10 + half)
+    first = await fall(world.db, children[:half], 10)
+    parent_incident = (await fall(world.db, [router], 1, "Router "))[0]
+    rest = await fall(world.db, children[half:], 10 + half)
     await until(world, monitors + 1, "select count(*) from alerting.escalations")
     taken_in = time.monotonic() - began
     clock.ahead_ms += 31_000
@@ -130,8 +75,8 @@ async def storm_behind_a_parent(world: World, clock: Clock, sink: HttpServer, mo
     await until(world, monitors, BEHIND)
     told = time.monotonic() - began
     await eventually(lambda: len(sink.requests) >= 2, 20)
-    await rise(world, [router], [parent_incident])
-    await rise(world, children, [*first, *rest])
+    await rise(world.db, [router], [parent_incident])
+    await rise(world.db, children, [*first, *rest])
     await until(world, 0, "select 1")
     await eventually(lambda: sink.requests[-1].json()["type"] == "incident.recovered", 60)
     clock.ahead_ms += 600_000

@@ -11,6 +11,8 @@ from farwatch_notifier.policy.choosing import PROBLEM_MOMENTS
 BEHIND_WAIT_MS = 15_000
 BEHIND_INTERVAL_SECONDS = 120
 GROUP_THREAD = "group-"
+BEHIND = "behind"
+"""The moment of an incident that is named as being behind a parent: its own alert is still to come, or never."""
 
 
 def group_of(numbered: NumberedPolicy, facts: Facts) -> GroupRef | None:

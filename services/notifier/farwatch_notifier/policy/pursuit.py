@@ -16,11 +16,8 @@ from farwatch_notifier.policy.choosing import (
     target_channels,
     told_since_recovery,
 )
-from farwatch_notifier.policy.grouping import behind_group, group_of
+from farwatch_notifier.policy.grouping import BEHIND, behind_group, group_of
 from farwatch_notifier.text import say_time
-
-BEHIND = "behind"
-"""The moment of an incident that is named as being behind a parent: its own alert is still to come, or never."""
 
 
 def begin(
