@@ -14,7 +14,7 @@ from farwatch_events import subjects
 from farwatch_events.checks import RegisterRegionRequest, Reply
 from farwatch_prober import names
 from farwatch_prober.authorities import Authorities
-from farwatch_prober.canaries import Canaries
+from farwatch_prober.canaries import Canaries, CanaryMetrics
 from farwatch_prober.context import Tools
 from farwatch_prober.curl import CurlEngine
 from farwatch_prober.icmp import Pinger
@@ -108,10 +108,12 @@ def build_prober(bus: Bus, settings: ProberSettings, tools: Tools, metrics: Metr
         [names.split_host_port(text, 0) for text in settings.canaries if text != CANARIES_OFF],
         enabled=CANARIES_OFF not in settings.canaries,
         log=log,
+        policy=tools.policy,
+        source_address=tools.source_address,
     )
     outbox = Outbox(publisher, identity.region, identity.prober, lambda: canaries.condition.healthy, log)
     runner = Runner(tools, Revealer(box), now_ms, log, lambda: lag.current_ms)
-    worker = Worker(runner, outbox, metrics, settings.max_concurrency, now_ms, log, canaries.believes)
+    worker = Worker(runner, outbox, metrics, settings.max_concurrency, now_ms, log, canaries.trusts, canaries.saw)
     pulse = Pulse(identity, publisher, worker, outbox, canaries, lag, metrics, now_ms)
     stream = subjects.checks_stream(identity.region)
     ring = bus.puller(stream, subjects.RING_DURABLE, credit=RING_CREDIT)
@@ -160,6 +162,7 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 async def run_prober(service: Service, bus: Bus, prober: Prober) -> None:
     """Works until the service is told to stop, then finishes what is in flight."""
+    service.registry.register(CanaryMetrics(prober.canaries))
     side_tasks = [
         service.spawn("lag", prober.lag.run()),
         service.spawn("canaries", prober.canaries.run()),

@@ -72,7 +72,7 @@ class Pulse:
             software=self._identity.software,
             started_ms=self._identity.started_ms,
             healthy=condition.healthy,
-            reason=condition.reason,
+            reason=condition.reason or self._canaries.names_condition.reason,
             in_flight=self._worker.in_flight,
             capacity=self._worker.capacity,
             checks_per_second=self._rate(),

@@ -4,8 +4,7 @@ No more than a handful, of networks that have nothing to do with each other: wha
 """
 
 import ipaddress
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -32,7 +31,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A monitor that may become a canary. `network` is where its address lies; `ups` are answers in a row."""
+    """A monitor that may become a canary. `network` is where its address lies; `ups` are its answers, without a failure
+    between."""
 
     monitor_id: int
     config_version: int
@@ -86,12 +86,12 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((known, length), strict=False))
 
 
-def evolve_watched(watched: Watched, sighting: Sighting) -> Watched:
-    """A failure ends the row; that the prober did not look says nothing."""
-    if sighting.outcome == "unknown":
-        return replace(watched, heard_ms=sighting.at_ms)
-    ups = 0 if sighting.outcome == "down" else watched.ups + 1
-    return replace(watched, ups=ups, heard_ms=sighting.at_ms)
+def evolve_watched(watched: Watched, sighting: Sighting) -> Watched | None:
+    """None after a failure: it has to earn its place again. That the prober did not look, or did not believe what it
+    saw, says nothing."""
+    if sighting.outcome == "down":
+        return None
+    return replace(watched, ups=watched.ups + (sighting.outcome != "unknown"), heard_ms=sighting.at_ms)
 
 
 def admit(sighting: Sighting) -> Watched | None:
@@ -145,23 +145,22 @@ class Pool:
         return self._known
 
     def see(self, sighting: Sighting) -> None:
-        known = self._known.get(sighting.monitor_id)
+        known = self._known.pop(sighting.monitor_id, None)
         if known is not None and known.config_version == sighting.config_version:
-            self._known[sighting.monitor_id] = evolve_watched(known, sighting)
-            return
-        self._known.pop(sighting.monitor_id, None)
-        if not self.is_full and (fresh := admit(sighting)) is not None:
-            if Counter(each.network for each in self._known.values())[fresh.network] < OF_ONE_NETWORK_MOST:
-                self._known[sighting.monitor_id] = fresh
+            after = evolve_watched(known, sighting)
+        else:
+            after = None if self.is_full else admit(sighting)
+            after = after if after is not None and self._has_room_in(after.network) else None
+        if after is not None:
+            self._known[sighting.monitor_id] = after
 
-    def drop(self, monitor_id: int) -> None:
-        """It has failed, and that was believed: it has to earn its place again."""
-        self._known.pop(monitor_id, None)
+    def _has_room_in(self, network: str) -> bool:
+        return sum(each.network == network for each in self._known.values()) < OF_ONE_NETWORK_MOST
 
     def forget(self, now_ms: int) -> None:
         """Those of which nothing was heard for long."""
-        self._drop_if(lambda each: now_ms - each.heard_ms > FORGOTTEN_AFTER_MS + 3 * each.interval_ms)
-
-    def _drop_if(self, is_gone: Callable[[Watched], bool]) -> None:
-        for each in [each for each in self._known.values() if is_gone(each)]:
-            del self._known[each.monitor_id]
+        self._known = {
+            each.monitor_id: each
+            for each in self._known.values()
+            if now_ms - each.heard_ms <= FORGOTTEN_AFTER_MS + 3 * each.interval_ms
+        }

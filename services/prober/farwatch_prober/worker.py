@@ -37,7 +37,8 @@ class Chunk:
 
 
 class Worker:
-    """`believes` says whether a failure since that moment may be the target's, and not the prober's own."""
+    """`trusts` says whether a failure may be the target's, and not the prober's own; `saw` hears of every check's end
+    and whether it was believed."""
 
     def __init__(
         self,
@@ -47,9 +48,10 @@ class Worker:
         capacity: int,
         now_ms: Callable[[], int],
         log: Any,
-        believes: Callable[[int], Awaitable[bool]],
+        trusts: Callable[[Report], Awaitable[bool]],
+        saw: Callable[[Report, bool], None],
     ) -> None:
-        self._believes = believes
+        self._trusts, self._saw = trusts, saw
         self._runner = runner
         self._outbox = outbox
         self._metrics = metrics
@@ -150,7 +152,8 @@ class Worker:
 
     async def _run(self, key: tuple[int, int], chunk: Chunk, check: DueCheck) -> None:
         report = await self._runner.report(check, chunk.epoch)
-        believed = report.outcome.error_class not in ON_THE_WAY or await self._believes(report.started_ms)
+        believed = report.outcome.error_class not in ON_THE_WAY or await self._trusts(report)
+        self._saw(report, believed)
         self._answer(key, chunk, report, believed=believed)
 
     def _answer(self, key: tuple[int, int], chunk: Chunk, report: Report, *, believed: bool = True) -> None:
