@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from farwatch_bus import Bus, BusError, consumer_pending, ensure_region, stream_info
 from farwatch_events import subjects
-from farwatch_events.events import EVENT_TYPES, DeliveryFailed, DomainEvent, EventMeta, MessageParked
+from farwatch_events.events import EVENT_TYPES, DeliveryFailed, DomainEvent, EventMeta, MessageParked, SlotsParked
 from farwatch_incidents.history import moment
 from farwatch_incidents.jobs import wait_for_stop
 from farwatch_incidents.loading import ms_of
@@ -58,6 +58,9 @@ _NEWEST = """
         limit 1000
     ) near
 """
+
+# Whatever the scheduler said last: that it holds slots back, or that it does not, or began anew.
+_SCHEDULE = "select type, data from log.events where stream = 'schedule' order by stream_version desc limit 1"
 
 _TOLD = """
     select type, data from (
@@ -137,7 +140,9 @@ class Watcher:
             if row["data"].get("moment") != "system"
         ]  # fmt: skip
         flow = await self.flow(connection)
+        clock = await connection.fetchrow(_SCHEDULE)
         return [
+            _clock(clock),
             Sign("outbox", "", outbox, f"The oldest event that is not on the bus is {outbox:.0f} s old"),
             Sign("unreadable", "", unread, f"{unread} messages of the last 10 minutes could not be read"),
             Sign("deliveries", "", len(failed), f"{len(failed)} deliveries of the last 10 minutes were given up"),
@@ -207,3 +212,12 @@ async def _told(connection: Connection) -> list[DomainEvent]:
     """The newest events about ourselves, oldest first."""
     rows = await connection.fetch(_TOLD, RECALLED)
     return [EVENT_TYPES[row["type"]].model_validate(row["data"]) for row in rows if row["type"] in EVENT_TYPES]
+
+
+def _clock(said: "asyncpg.Record | None") -> Sign:
+    """`said` is the newest event of the schedule."""
+    if said is None or said["type"] != SlotsParked.type:
+        return Sign("clock", "", 0, "The clocks agree")
+    ahead_seconds = said["data"]["ahead_ms"] / 1000
+    words = f"The scheduler's clock is {ahead_seconds:.0f} s ahead of the NATS server's: set one of them right"
+    return Sign("clock", "", 1, words)

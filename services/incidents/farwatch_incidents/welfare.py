@@ -31,6 +31,7 @@ LIMITS: Mapping[str, Limit] = {
     "no_results": Limit(trouble=0, well=0, for_ms=30_000, over_after_ms=0),  # 1: none came
     "unreadable": Limit(trouble=0, well=0, for_ms=0, over_after_ms=0),  # in the last ten minutes
     "deliveries": Limit(trouble=0, well=0, for_ms=0, over_after_ms=0),  # in the last ten minutes
+    "clock": Limit(trouble=0, well=0, for_ms=0, over_after_ms=60_000),  # 1: slots are held back
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from farwatch_events.events import EpochStarted, EventMeta, SlotsParked
+from farwatch_events.events import EpochStarted, EventMeta, SlotsParked, SlotsReleased
 from farwatch_scheduler.catalogue import Row
 from farwatch_store import Connection, Database, append
 
@@ -68,9 +68,11 @@ async def save_checkpoint(db: Database, epoch: int, checkpoint_ms: int) -> bool:
         return await connection.execute(_SAVE_CHECKPOINT, checkpoint_ms, epoch) == "UPDATE 1"
 
 
-async def record_parked(db: Database, at_ms: int, ahead_ms: int) -> None:
+async def record_parked(db: Database, at_ms: int, ahead_ms: int, *, parked: bool) -> None:
+    """That slots are held back from now on, or no longer."""
+    event = (SlotsParked if parked else SlotsReleased)(at_ms=at_ms, ahead_ms=ahead_ms)
     async with db.transaction() as connection:
-        await append(connection, _STREAM, [SlotsParked(at_ms=at_ms, ahead_ms=ahead_ms)], _META, None)
+        await append(connection, _STREAM, [event], _META, None)
 
 
 def _row(record: "asyncpg.Record") -> Row:

@@ -206,7 +206,8 @@ class Term:
         parked = is_parked(ahead_ms)
         if parked and not self._parked:
             log.error("slots_parked", ahead_ms=ahead_ms, mend="set the clock of this machine or of the NATS server")
-            await record_parked(self._around.db, self._around.wall_ms(), ahead_ms)
+        if parked != self._parked:
+            await record_parked(self._around.db, self._around.wall_ms(), ahead_ms, parked=parked)
         self._parked = parked
         self._around.metrics.parked.set(parked)
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from farwatch_bus import consumer_pending, delete_stream, stream_info
 from farwatch_events import subjects
-from farwatch_events.events import DeliveryFailed, EventMeta
+from farwatch_events.events import DeliveryFailed, EpochStarted, EventMeta, SlotsParked, SlotsReleased
 from farwatch_incidents.canary import Canary
 from farwatch_incidents.fold import Fold
 from farwatch_incidents.watching import Gauges, Watcher
@@ -26,7 +26,7 @@ AT_ONCE = Limit(trouble=0.5, well=0.5, for_ms=0, over_after_ms=0)
 @pytest.fixture
 async def watcher(world: World, database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watcher]:
     """With the rights of the service; what it finds is trouble at once."""
-    for problem in ("fold_lag", "due_backlog", "outbox"):
+    for problem in ("fold_lag", "due_backlog", "outbox", "clock"):
         monkeypatch.setitem(LIMITS, problem, AT_ONCE)
     under_role = await Database.connect(database_url, "farwatch_incidents")
     yield Watcher(world.bus, under_role, Gauges(CollectorRegistry()))
@@ -98,6 +98,33 @@ async def test_messages_given_up_but_not_those_about_ourselves(world: World, wat
     await fail("down")
     await watcher.look()
     assert await troubles(world) == [("troubled", "deliveries", "")]
+
+
+async def test_slots_held_back_for_a_wrong_clock_are_one_trouble_with_one_end(world: World, watcher: Watcher) -> None:
+    async def say(event: SlotsParked | SlotsReleased | EpochStarted) -> None:
+        async with world.db.transaction() as connection:
+            await append(connection, event.stream, [event], EventMeta(actor="scheduler"), None)
+
+    async def told() -> list[str]:
+        return [turned for turned, problem, _ in await troubles(world) if problem == "clock"]
+
+    await watcher.look()
+    for _ in range(3):
+        await say(SlotsParked(at_ms=now_ms(), ahead_ms=120_000))
+        await watcher.look()
+    assert await told() == ["troubled"]
+    query = "select data->>'reason' as reason from log.events where data->>'problem' = 'clock'"
+    (row,) = await world.rows(query)
+    assert row["reason"].startswith("The scheduler's clock is 120 s ahead of the NATS server's")
+    await say(SlotsReleased(at_ms=now_ms(), ahead_ms=10))
+    await watcher.look()
+    assert await told() == ["troubled", "recovered"]
+    # A scheduler that begins anew and is not held back says nothing else.
+    await say(SlotsParked(at_ms=now_ms(), ahead_ms=120_000))
+    await watcher.look()
+    await say(EpochStarted(at_ms=now_ms(), epoch=2, holder="h", reason="r"))
+    await watcher.look()
+    assert await told() == ["troubled", "recovered"] * 2
 
 
 async def test_a_fold_that_stands_still(world: World, watcher: Watcher, fold: Fold) -> None:

@@ -146,6 +146,7 @@ EVENTS: list[events.DomainEvent] = [
     events.TokenRevoked(at_ms=AT, user_id=1, token_id=4),
     events.EpochStarted(at_ms=AT, epoch=5, holder="host-1", reason="took the lease"),
     events.SlotsParked(at_ms=AT, ahead_ms=90_000),
+    events.SlotsReleased(at_ms=AT, ahead_ms=400),
     events.MessageParked(at_ms=AT, source="RESULTS_eu", sequence=41, reason="not a message", count=3),
     events.SystemTroubled(at_ms=AT, problem="due_backlog", subject="eu", reason="900 chunks of due checks wait"),
     events.SystemRecovered(

@@ -60,6 +60,7 @@ from farwatch_events.events.system import (
     EpochStarted,
     MessageParked,
     SlotsParked,
+    SlotsReleased,
     SystemRecovered,
     SystemTroubled,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "SilenceChanged",
     "SilenceStarted",
     "SlotsParked",
+    "SlotsReleased",
     "SystemRecovered",
     "SystemTroubled",
     "TokenCreated",

@@ -11,6 +11,7 @@ PROBLEMS: Final[dict[str, str]] = {
     "no_results": "No check has come through",
     "unreadable": "Messages arrived that nobody can read",
     "deliveries": "Messages to channels ended without success",
+    "clock": "A clock is wrong, so checks are held back",
 }
 """What can be wrong with Farwatch itself, in words."""
 
@@ -32,6 +33,17 @@ class SlotsParked(DomainEvent):
     """Slots more than 60 s ahead of the bus's time were held back: a clock is wrong."""
 
     type: ClassVar[str] = "schedule.slots_parked"
+    ahead_ms: int
+
+    @property
+    def stream(self) -> str:
+        return "schedule"
+
+
+class SlotsReleased(DomainEvent):
+    """The clocks agree again, so slots are checked again. A new epoch ends a parking too."""
+
+    type: ClassVar[str] = "schedule.slots_released"
     ahead_ms: int
 
     @property
@@ -81,6 +93,7 @@ class MessageParked(DomainEvent):
 EVENTS: Final = (
     EpochStarted,
     SlotsParked,
+    SlotsReleased,
     SystemTroubled,
     SystemRecovered,
     MessageParked,
