@@ -3,10 +3,12 @@
 import asyncio
 import secrets
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from itertools import islice
+from sys import intern
+from typing import Any, NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -26,7 +28,8 @@ log = structlog.get_logger("farwatch_api")
 IDS_MAX = 100
 CLIENTS_MAX = 500
 RESULTS_KEPT = 12
-REMEMBERED = 20_000
+REMEMBERED = 40_000
+"""Results kept for browsers that come back, some 200 bytes each: 20 seconds of 2,000 a second."""
 PATCH_SECONDS = 1.0
 KEEP_ALIVE_SECONDS = 15.0
 SEND_SECONDS = 10.0
@@ -37,32 +40,57 @@ ASLEEP_AFTER_SECONDS = 120.0
 """Without a browser for so long, messages are not even read."""
 
 
+class Heard(NamedTuple):
+    """A LiveMonitor in a fifth of its memory."""
+
+    monitor_id: int
+    slot_ms: int
+    region: str
+    verdict: str
+    verdict_changed: bool
+    outcome: str
+    latency_ms: float | None
+    incident_id: int | None
+
+    @classmethod
+    def of(cls, live: LiveMonitor) -> "Heard":
+        return cls(
+            live.monitor_id,
+            live.slot_ms,
+            intern(live.region),
+            intern(live.verdict),
+            live.verdict_changed,
+            intern(live.outcome),
+            live.latency_ms,
+            live.incident_id,
+        )
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "region": self.region,
+            "slot": timestamp_ms(self.slot_ms),
+            "outcome": self.outcome,
+            "latency_ms": self.latency_ms,
+        }
+
+
 @dataclass
 class Patch:
     """What is new about one monitor since its browser was last told."""
 
-    sequence: int
-    live: LiveMonitor
-    verdict_changed: bool = False
-    results: list[dict[str, Any]] = field(default_factory=list)
+    last: Heard
+    verdict_changed: bool
+    results: deque[Heard]
 
-    def merge(self, newer: "Patch") -> "Patch":
-        return Patch(
-            newer.sequence,
-            newer.live,
-            self.verdict_changed or newer.verdict_changed,
-            [*self.results, *newer.results][-RESULTS_KEPT:],
-        )
+    @classmethod
+    def of(cls, heard: Heard) -> "Patch":
+        return cls(heard, heard.verdict_changed, deque([heard] if heard.region else [], RESULTS_KEPT))
 
-
-def patch_of(sequence: int, live: LiveMonitor) -> Patch:
-    result = {
-        "region": live.region,
-        "slot": timestamp_ms(live.slot_ms),
-        "outcome": live.outcome,
-        "latency_ms": live.latency_ms,
-    }
-    return Patch(sequence, live, live.verdict_changed, [result] if live.region else [])
+    def add(self, heard: Heard) -> None:
+        self.last = heard
+        self.verdict_changed = self.verdict_changed or heard.verdict_changed
+        if heard.region:
+            self.results.append(heard)
 
 
 class Client:
@@ -75,10 +103,12 @@ class Client:
         self.closed = False
         self._news = asyncio.Event()
 
-    def offer(self, patch: Patch) -> None:
-        monitor_id = patch.live.monitor_id
-        before = self.patches.get(monitor_id)
-        self.patches[monitor_id] = before.merge(patch) if before else patch
+    def offer(self, heard: Heard) -> None:
+        patch = self.patches.get(heard.monitor_id)
+        if patch is None:
+            self.patches[heard.monitor_id] = Patch.of(heard)
+        else:
+            patch.add(heard)
         self._news.set()
 
     def offer_counts(self, counts: dict[str, int]) -> None:
@@ -120,7 +150,7 @@ class Hub:
         self._db = db
         self._boot = secrets.token_hex(4)
         self._sequence = 0
-        self._remembered: OrderedDict[int, Patch] = OrderedDict()
+        self._remembered: deque[Heard] = deque(maxlen=REMEMBERED)
         self._overlaid: dict[int, str] = {}
         self._dirty = asyncio.Event()
         self._subscriptions: list[Subscription] = []
@@ -176,11 +206,15 @@ class Hub:
             client.offer_counts(self.counts)
         since = self._known_sequence(last_event_id)
         if since is not None:
-            for monitor_id in client.ids:
-                patch = self._remembered.get(monitor_id)
-                if patch is not None and patch.sequence > since:
-                    client.offer(patch)
+            for heard in self._heard_since(since):
+                if heard.monitor_id in client.ids:
+                    client.offer(heard)
         return client
+
+    def _heard_since(self, sequence: int) -> Iterable[Heard]:
+        """Oldest first. All that was heard is remembered unless it is too old, so the newest are the last."""
+        missed = max(0, min(self._sequence - sequence, len(self._remembered)))
+        return islice(self._remembered, len(self._remembered) - missed, None)
 
     def leave(self, client: Client) -> None:
         self._last_watched = self._clock()
@@ -199,7 +233,7 @@ class Hub:
         if self._asleep():
             self._boot = secrets.token_hex(4)
         self._last_watched = self._clock()
-        return f"{self._boot}-{self._sequence}"
+        return self._event_id()
 
     def changes(self) -> int | None:
         """Grows with whatever may have changed a monitor's state, name or being there; None while nobody listens."""
@@ -214,18 +248,25 @@ class Hub:
         boot, _, number = (event_id or "").partition("-")
         if boot != self._boot or not number.isdigit() or len(number) > 18:
             return None
-        return int(number)
+        too_old = int(number) < self._sequence - len(self._remembered)
+        return None if too_old else int(number)
 
     def render(self, patches: list[Patch], counts: dict[str, int] | None) -> bytes:
-        """One SSE event of type `patch`."""
+        """One SSE event of type `patch`, whose id says that its browser knows all that was heard by now."""
         data: dict[str, Any] = {"monitors": [self._describe(patch) for patch in patches]}
         if counts is not None:
             data["counts"] = counts
-        last = max((patch.sequence for patch in patches), default=self._sequence)
-        return b"event: patch\nid: %s-%d\ndata: %s\n\n" % (self._boot.encode(), last, dump(data))
+        return b"event: patch\nid: %s\ndata: %s\n\n" % (self._event_id().encode(), dump(data))
+
+    def render_nothing(self) -> bytes:
+        """Keeps the line open, and the browser's place in what is remembered up to date."""
+        return b"id: %s\n\n" % self._event_id().encode()
+
+    def _event_id(self) -> str:
+        return f"{self._boot}-{self._sequence}"
 
     def _describe(self, patch: Patch) -> dict[str, Any]:
-        live = patch.live
+        live = patch.last
         return {
             "monitor_id": live.monitor_id,
             "state": self._overlaid.get(live.monitor_id, live.verdict),
@@ -236,7 +277,7 @@ class Hub:
             "region": live.region,
             "outcome": live.outcome,
             "incident_id": live.incident_id,
-            "results": patch.results,
+            "results": [heard.result() for heard in patch.results],
         }
 
     def _asleep(self) -> bool:
@@ -261,19 +302,12 @@ class Hub:
 
     def _hear(self, live: LiveMonitor) -> None:
         self._sequence += 1
-        patch = patch_of(self._sequence, live)
-        self._remember(patch)
+        heard = Heard.of(live)
+        self._remembered.append(heard)
         for client in self._watchers.get(live.monitor_id, ()):
-            client.offer(patch)
+            client.offer(heard)
         if live.verdict_changed:
             self._changed()
-
-    def _remember(self, patch: Patch) -> None:
-        monitor_id = patch.live.monitor_id
-        before = self._remembered.pop(monitor_id, None)
-        self._remembered[monitor_id] = before.merge(patch) if before else patch
-        if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
 
     async def _on_event(self, message: Message) -> None:
         if message.subject.startswith(("events.monitor.", "events.maintenance.")):
@@ -314,7 +348,7 @@ class EventStream(Response):
         await write(b"retry: 2000\n" + (b"event: resync\ndata: {}\n\n" if self._resync else b": hello\n\n"))
         while not leaving.done() and not self._client.closed and self._clock() < ends_at:
             if not await self._client.wait(KEEP_ALIVE_SECONDS):
-                await write(b": still here\n\n")
+                await write(self._hub.render_nothing())
                 continue
             patches, counts = self._client.take()
             if patches or counts is not None:

@@ -1,6 +1,7 @@
 """What browsers are told: coalescing, resuming, sleeping. No bus and no database is touched."""
 
 import json
+from collections import deque
 from typing import Any, cast
 
 import pytest
@@ -68,6 +69,23 @@ async def test_a_browser_that_comes_back_gets_what_it_missed(hub: Hub) -> None:
     assert hub.resumable(last_id)
     for unknown in ("", "x", "abc-1", last_id.partition("-")[0] + "-x", "-"):
         assert not hub.resumable(unknown)
+
+
+async def test_what_is_too_old_to_be_remembered_is_owned_up_to(hub: Hub) -> None:
+    hub._remembered = deque(maxlen=10)
+    client = hub.join([1], None)
+    await hear(hub, 1, 1000)
+    last_id, _ = told(hub, client)
+    for slot in range(10):
+        await hear(hub, 2, slot)
+    assert hub.resumable(last_id)
+    assert told(hub, hub.join([2], last_id))[1]["monitors"][0]["slot"] == "1970-01-01T00:00:00.009Z"
+    at_keep_alive = hub.render_nothing().decode().strip().removeprefix("id: ")
+    await hear(hub, 1, 2000)
+    assert not hub.resumable(last_id)
+    assert hub.resumable(at_keep_alive)
+    (patch,) = told(hub, hub.join([1], at_keep_alive))[1]["monitors"]
+    assert patch["slot"] == "1970-01-01T00:00:02Z"
 
 
 async def test_without_browsers_it_sleeps_and_owns_up_to_it(hub: Hub, clock: Clock) -> None:
