@@ -45,7 +45,7 @@ class Deps:
     """One page of metrics of all monitors at a time: it takes memory."""
 
     def __post_init__(self) -> None:
-        self.recent = Recent(changes=self.hub.changes)
+        self.recent = Recent(self.read, changes=self.hub.changes)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:

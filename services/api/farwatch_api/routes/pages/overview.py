@@ -79,14 +79,14 @@ async def overview(
     live_since = deps.hub.position()
     async with deps.read() as connection:
         if not filtered:
-            order = await deps.recent.get("order", lambda: order_of_all(connection))
+            order = await deps.recent.get("order", order_of_all, connection)
             total, page = len(order), min(page, max(1, -(-len(order) // PAGE_SIZE)))
             rows = await rows_by_id(connection, order[(page - 1) * PAGE_SIZE : page * PAGE_SIZE])
         else:
             rows, total, page = await numbered_page(connection, filters, page, PAGE_SIZE)
         monitors = await describe_rows(connection, rows, deps)
-        counts = await deps.recent.get("counts", lambda: counts_by_state(connection))
-        tags = await deps.recent.get("tags", lambda: all_tags(connection))
+        counts = await deps.recent.get("counts", counts_by_state, connection)
+        tags = await deps.recent.get("tags", all_tags, connection)
     values: dict[str, Any] = {
         "live_since": live_since,
         "monitors": monitors,

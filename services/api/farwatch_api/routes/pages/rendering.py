@@ -48,7 +48,7 @@ async def render_page(request: Request, deps: Deps, name: str, status_code: int 
     """
     async with deps.read() as connection:
         frame = {
-            "standing": await deps.recent.get("standing", lambda: standing(connection)),
+            "standing": await deps.recent.get("standing", standing, connection),
             "system": await read_system(deps, connection),
             "live_since": deps.hub.position(),
         }
