@@ -141,10 +141,10 @@ class Engines:
             case "dns":
                 return self._ask
         target = parse_target(self._targets.url(kind))
+        asked = CurlRequest(target.url, target.host, target.port, is_tls=kind != "http")
 
         async def request() -> None:
-            asked = CurlRequest(target.url, target.host, target.port, (target.host,), 10.0, is_tls=kind != "http")
-            transfer = await self._curl.perform(asked)
+            transfer = await self._curl.perform(asked, (target.host,), 10.0)
             assert transfer.status == 200, transfer
 
         return request

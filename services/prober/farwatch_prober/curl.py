@@ -3,7 +3,7 @@
 import asyncio
 import calendar
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -29,20 +29,16 @@ USER_AGENT = "Farwatch/0.1"
 
 @dataclass(slots=True)
 class CurlRequest:
-    """Not to be changed, though frozen it would cost three times as much to make.
-
-    `addresses` are dialled in their order, IPv6 given a head start; nothing is resolved by libcurl.
+    """What follows from a specification alone, so that it may serve many times. Not to be changed.
 
     `handshake_only` ends after the TLS handshake. `keep_bytes` of the body are kept, the rest is counted.
     `options` are libcurl's own, set last; a request with some costs a little more. With a proxy among them
-    `addresses` and `proxy_port` are the proxy's, which looks the host up itself.
+    `proxy_port` and the addresses are the proxy's, which looks the host up itself.
     """
 
     url: str
     host: str
     port: int
-    addresses: tuple[str, ...]
-    timeout_seconds: float
     method: str = "GET"
     headers: tuple[str, ...] = ()
     body: bytes | None = None
@@ -52,6 +48,11 @@ class CurlRequest:
     handshake_only: bool = False
     options: tuple[tuple[int, Any], ...] = ()
     proxy_port: int | None = None
+    shapes: tuple["Shape | None", "Shape | None"] = field(init=False)
+    """With one address and with several: see `_shape`."""
+
+    def __post_init__(self) -> None:
+        self.shapes = (_shape(self, several=False), _shape(self, several=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,6 @@ class Transfer:
     address: str
     connect_seconds: float
     tls_seconds: float
-    request_seconds: float
     first_byte_seconds: float
     total_seconds: float
     certificate: CertificateFacts | None
@@ -88,12 +88,13 @@ Shape = tuple[bool, bool, bool, bool, str]
 class _Slot:
     """An easy handle and where its answers go. Set up for `shape`, it does not have to be again."""
 
-    __slots__ = ("alias", "handle", "shape", "sink")
+    __slots__ = ("alias", "handle", "shape", "sink", "timeout_ms")
 
     def __init__(self, number: int, memory: Memory) -> None:
         self.handle = pycurl.Curl()
         self.alias = f"check-{number}.invalid"
         self.shape: Shape | None = None
+        self.timeout_ms = 0
         self.sink = Sink(memory)
 
 
@@ -110,15 +111,17 @@ class CurlEngine:
         self.in_flight = 0
         self.memory = Memory()
 
-    async def perform(self, request: CurlRequest) -> Transfer:
+    async def perform(self, request: CurlRequest, addresses: tuple[str, ...], timeout_seconds: float) -> Transfer:
+        """The addresses are dialled in their order, IPv6 given a head start; nothing is resolved by libcurl."""
         if self._multi is None:
             self._multi = Multi()
-        shape = _shape(request)
+        shape = request.shapes[len(addresses) > 1]
         slot = self._take(shape)
         slot.sink.begin(request.keep_bytes)
         self.in_flight += 1
         try:
             self._prepare(slot, shape, request)
+            _aim(slot, request, addresses, timeout_seconds)
             code, message = await self._multi.run(slot.handle)
         except pycurl.error as error:
             code, message = error.args if len(error.args) == 2 else (2, str(error))
@@ -149,20 +152,16 @@ class CurlEngine:
             slot.handle.close()
 
     def _prepare(self, slot: _Slot, shape: Shape | None, request: CurlRequest) -> None:
-        handle = slot.handle
         if shape is None or shape != slot.shape:
             slot.shape = None  # half set up, should this fail
             self._set_up(slot, request)
             slot.shape = shape
-        handle.setopt(pycurl.URL, request.url)
-        handle.setopt(pycurl.TIMEOUT_MS, max(1, int(request.timeout_seconds * 1000)))
-        if request.proxy_port is None:
-            _pin(handle, slot.alias, request)
 
     def _set_up(self, slot: _Slot, request: CurlRequest) -> None:
         """Everything that requests of one shape have in common."""
         handle = slot.handle
         handle.reset()
+        slot.timeout_ms = 0
         for option, value in _FIXED:
             handle.setopt(option, value)
         handle.setopt(pycurl.HEADERFUNCTION, slot.sink.on_header)
@@ -197,25 +196,35 @@ class CurlEngine:
         self._spares = 0
 
 
-def _shape(request: CurlRequest) -> Shape | None:
+def _shape(request: CurlRequest, *, several: bool) -> Shape | None:
     """Requests of equal shape differ in URL, time and addresses only; None for one that is set up on its own."""
     if request.headers or request.body is not None or request.options:
         return None
-    several = len(request.addresses) > 1
     return (request.is_tls, request.verify_tls, request.handshake_only, several, request.method)
 
 
-def _pin(handle: pycurl.Curl, alias: str, request: CurlRequest) -> None:
+def _aim(slot: _Slot, request: CurlRequest, addresses: tuple[str, ...], timeout_seconds: float) -> None:
+    handle = slot.handle
+    handle.setopt(pycurl.URL, request.url)
+    timeout_ms = max(1, round(timeout_seconds * 1000))
+    if timeout_ms != slot.timeout_ms:
+        handle.setopt(pycurl.TIMEOUT_MS, timeout_ms)
+        slot.timeout_ms = timeout_ms
+    if request.proxy_port is None:
+        _pin(handle, slot.alias, request.port, addresses)
+
+
+def _pin(handle: pycurl.Curl, alias: str, port: int, addresses: tuple[str, ...]) -> None:
     """Whatever host libcurl reads in the URL, it connects to these addresses and no other.
 
     Several go through a name of this handle's own, so that libcurl tries them in turn (RFC 8305) and
     checks that run at the same time cannot change each other's addresses in its shared cache.
     """
-    if len(request.addresses) == 1:
-        handle.setopt(pycurl.CONNECT_TO, [f"::{endpoint(request.addresses[0], request.port)}"])
+    if len(addresses) == 1:
+        handle.setopt(pycurl.CONNECT_TO, [f"::{endpoint(addresses[0], port)}"])
         return
-    handle.setopt(pycurl.CONNECT_TO, [f"::{alias}:{request.port}"])
-    handle.setopt(pycurl.RESOLVE, [f"{alias}:{request.port}:{','.join(request.addresses)}"])
+    handle.setopt(pycurl.CONNECT_TO, [f"::{alias}:{port}"])
+    handle.setopt(pycurl.RESOLVE, [f"{alias}:{port}:{','.join(addresses)}"])
 
 
 _FIXED: tuple[tuple[int, int | str], ...] = (
@@ -261,7 +270,6 @@ def _read(slot: _Slot, request: CurlRequest, code: int, message: str, headers: l
         address=info(pycurl.PRIMARY_IP),
         connect_seconds=info(pycurl.CONNECT_TIME),
         tls_seconds=info(pycurl.APPCONNECT_TIME) if request.is_tls else 0.0,
-        request_seconds=info(pycurl.PRETRANSFER_TIME),
         first_byte_seconds=info(pycurl.STARTTRANSFER_TIME),
         total_seconds=info(pycurl.TOTAL_TIME),
         certificate=_certificate(slot.handle) if request.is_tls else None,

@@ -9,8 +9,8 @@ from typing import Any
 
 from farwatch_events.assertions import Assertion, Operator, Severity, status_range
 from farwatch_events.monitor import HttpMonitor
-from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Outcome, Phases
-from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, in_words
+from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Outcome
+from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, in_words
 from farwatch_runtime.expectations import Facts, Finding, Rule, evaluate, plain_record
 from farwatch_runtime.patterns import PatternError
 

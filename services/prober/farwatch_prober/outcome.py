@@ -1,10 +1,25 @@
 """What one try of a check found, and the exception that ends a try early."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from farwatch_events import results
 from farwatch_events.guard import Page
-from farwatch_events.results import NO_VOTE, AssertionResult, Certificate, ErrorClass, Evidence, Outcome, Phases
+from farwatch_events.results import NO_VOTE, AssertionResult, Certificate, ErrorClass, Evidence, Outcome
+
+
+class Phases(NamedTuple):
+    """What the message of the same name says, at a fifth of its cost."""
+
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    wait_ms: float | None = None
+    transfer_ms: float | None = None
+
+    def to_message(self) -> results.Phases:
+        return results.Phases(**self._asdict())
+
 
 NO_PHASES = Phases()
 

@@ -1,12 +1,13 @@
 """From a finished transfer of libcurl to phases and faults, for the probes that use it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farwatch_events.results import Certificate, ErrorClass, Phases
+from farwatch_events.results import Certificate, ErrorClass
 from farwatch_prober import classify
 from farwatch_prober.certificates import certificate_at
 from farwatch_prober.curl import CurlRequest, Transfer
-from farwatch_prober.outcome import endpoint
+from farwatch_prober.outcome import Phases, endpoint
 
 
 @dataclass(slots=True)
@@ -39,11 +40,11 @@ class Timings:
 
     def phases(self) -> Phases:
         return Phases(
-            dns_ms=_rounded(self.dns_ms),
-            connect_ms=_rounded(self.connect_ms),
-            tls_ms=_rounded(self.tls_ms),
-            wait_ms=_rounded(self.wait_ms),
-            transfer_ms=_rounded(self.transfer_ms),
+            None if self.dns_ms is None else round(self.dns_ms, 3),
+            None if self.connect_ms is None else round(self.connect_ms, 3),
+            None if self.tls_ms is None else round(self.tls_ms, 3),
+            None if self.wait_ms is None else round(self.wait_ms, 3),
+            None if self.transfer_ms is None else round(self.transfer_ms, 3),
         )
 
     def latency(self) -> float:
@@ -56,18 +57,16 @@ def _plus(sum_ms: float | None, more_ms: float) -> float:
     return more_ms if sum_ms is None else sum_ms + more_ms
 
 
-def _rounded(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else round(milliseconds, 3)
-
-
-def fault_of(request: CurlRequest, transfer: Transfer, timeout_seconds: float) -> tuple[ErrorClass, str]:
+def fault_of(
+    request: CurlRequest, addresses: Sequence[str], transfer: Transfer, timeout_seconds: float
+) -> tuple[ErrorClass, str]:
     """`timeout_seconds` is the whole check's, which is what people configured."""
     return classify.classify_transfer(
         classify.TransferFault(
             code=transfer.code,
             message=transfer.message,
             os_errno=transfer.os_errno,
-            endpoint=endpoint(transfer.address or request.addresses[0], request.proxy_port or request.port),
+            endpoint=endpoint(transfer.address or addresses[0], request.proxy_port or request.port),
             host=request.host,
             is_tls=request.is_tls,
             connected=transfer.connect_seconds > 0,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from farwatch_events.checks import DueCheck
 from farwatch_events.monitor import parse_monitor
-from farwatch_events.results import Certificate, CheckResult, ErrorClass, Evidence, Phases
-from farwatch_prober.outcome import ProbeOutcome, failed
+from farwatch_events.results import Certificate, CheckResult, ErrorClass, Evidence
+from farwatch_prober.outcome import Phases, ProbeOutcome, failed
 from farwatch_prober.reporting import Report
 
 SPEC = parse_monitor({"type": "http", "name": "x", "url": "http://a.test/"})

@@ -3,13 +3,13 @@
 import time
 
 from farwatch_events.monitor import DnsMonitor
-from farwatch_events.results import ErrorClass, Evidence, Phases
+from farwatch_events.results import ErrorClass, Evidence
 from farwatch_prober import dnswire, names
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.dnsvalues import question_name, values
 from farwatch_prober.judge import UP, Judgement, judge, judge_values, outcome_of, rules_of
 from farwatch_prober.nameserver import ServerFault
-from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, endpoint, failed, in_words
+from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, endpoint, failed, in_words
 from farwatch_runtime.expectations import Facts
 
 

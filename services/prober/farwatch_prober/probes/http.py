@@ -6,7 +6,7 @@ from farwatch_events.assertions import HEADER_PREFIX
 from farwatch_events.guard import Page
 from farwatch_events.monitor import MASK, HttpMonitor
 from farwatch_events.requests import is_secret_header
-from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence, Phases
+from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence
 from farwatch_prober import classify, evidence
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.cookies import CookieJar
@@ -22,7 +22,7 @@ from farwatch_prober.judge import (
     status_words,
 )
 from farwatch_prober.names import parse_literal
-from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, failed
+from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, failed
 from farwatch_prober.pagefacts import page_facts
 from farwatch_prober.perspec import PerSpec
 from farwatch_prober.redirects import REDIRECTS, Hop, Target, next_hop, redirect_notes
@@ -34,11 +34,10 @@ BYTES_FOR_EVIDENCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What follows from the specification alone. `lines` and `options` are those of the first request."""
+    """What follows from the specification alone. `request` is the first one, None where a proxy has a part in it."""
 
     first: Hop
-    lines: tuple[str, ...]
-    options: Options
+    request: CurlRequest | None
     rules: tuple[Rule, ...]
     ordinary: Ordinary | None
     reads_headers: bool
@@ -50,8 +49,7 @@ def _plan(spec: HttpMonitor) -> _Plan:
     first = first_hop(spec)
     return _Plan(
         first=first,
-        lines=header_lines(first.headers),
-        options=options_of(spec, first.target, first.target),
+        request=None if spec.proxy is not None else _request_of(spec, first, first.target),
         rules=rules_of_http(spec),
         ordinary=ordinary_of_http(spec),
         reads_headers=needs_headers(spec),
@@ -76,16 +74,6 @@ class _Course:
     @property
     def visited(self) -> list[str]:
         return [target.url for target in self.targets]
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """Where the connection of one hop goes."""
-
-    addresses: tuple[str, ...]
-    dns_ms: float
-    proxy_port: int | None = None
-    options: Options = ()
 
 
 async def probe(spec: HttpMonitor, context: ProbeContext) -> ProbeOutcome:
@@ -115,50 +103,62 @@ async def _follow(spec: HttpMonitor, context: ProbeContext, course: _Course) -> 
 
 
 async def _request(spec: HttpMonitor, context: ProbeContext, course: _Course, hop: Hop) -> Transfer:
-    target = hop.target
-    route = await _route(spec, context, target)
-    course.timings.add_dns(route.dns_ms)
-    lines, options = _lines_and_options(spec, course, hop)
-    request = CurlRequest(
-        url=target.url,
-        host=target.host,
-        port=target.port,
-        addresses=route.addresses,
-        timeout_seconds=context.require_time(),
-        method=hop.method,
-        headers=lines,
-        body=hop.body,
-        verify_tls=spec.verify_tls,
-        is_tls=target.scheme == "https",
-        keep_bytes=BODY_MAX_BYTES if course.plan.reads_body else BYTES_FOR_EVIDENCE,
-        options=options + route.options,
-        proxy_port=route.proxy_port,
-    )
-    transfer = await context.tools.curl.perform(request)
+    request, addresses = await _route(spec, context, course, hop)
+    transfer = await context.tools.curl.perform(request, addresses, context.require_time())
     course.transfer = transfer
     course.timings.add_transfer(transfer)
-    context.address = transfer.address or route.addresses[0]
+    context.address = transfer.address or addresses[0]
     course.certificate = certificate_of(transfer, context.now_ms) or course.certificate
     if transfer.code != classify.OK:
-        raise ProbeFailure(*fault_of(request, transfer, context.timeout_seconds))
+        raise ProbeFailure(*fault_of(request, addresses, transfer, context.timeout_seconds))
     return transfer
 
 
-def _lines_and_options(spec: HttpMonitor, course: _Course, hop: Hop) -> tuple[tuple[str, ...], Options]:
-    if course.cookies is None:  # the first request
-        return course.plan.lines, course.plan.options
-    return header_lines(hop.headers, course.cookies.header(hop.target)), options_of(spec, course.targets[0], hop.target)
+async def _route(
+    spec: HttpMonitor, context: ProbeContext, course: _Course, hop: Hop
+) -> tuple[CurlRequest, tuple[str, ...]]:
+    """What to ask, and the addresses to dial. Raises ProbeFailure.
 
-
-async def _route(spec: HttpMonitor, context: ProbeContext, target: Target) -> _Route:
-    """Through a proxy its address is vetted, and the target's where it is written as one. Raises ProbeFailure."""
+    Through a proxy its address is vetted, and the target's where it is written as one.
+    """
+    target, first = hop.target, course.targets[0]
     if spec.proxy is None:
-        return _Route(*await context.resolve(target.host, target.port, spec.ip_family))
+        addresses, dns_ms = await context.resolve(target.host, target.port, spec.ip_family)
+        course.timings.add_dns(dns_ms)
+        if course.plan.request is not None and course.cookies is None:  # the first one
+            return course.plan.request, addresses
+        return _request_of(spec, hop, first, course.cookies), addresses
     if parse_literal(target.host) is not None:
         await context.resolve(target.host, target.port, "any")
     host, port = proxy_place(spec.proxy)
     addresses, dns_ms = await context.resolve(host, port, spec.ip_family)
-    return _Route(addresses[:1], dns_ms, port, proxy_options(spec, addresses[0], port))
+    course.timings.add_dns(dns_ms)
+    through = proxy_options(spec, addresses[0], port)
+    return _request_of(spec, hop, first, course.cookies, through, port), addresses[:1]
+
+
+def _request_of(
+    spec: HttpMonitor,
+    hop: Hop,
+    first: Target,
+    cookies: CookieJar | None = None,
+    through: Options = (),
+    proxy_port: int | None = None,
+) -> CurlRequest:
+    target = hop.target
+    return CurlRequest(
+        url=target.url,
+        host=target.host,
+        port=target.port,
+        method=hop.method,
+        headers=header_lines(hop.headers, "" if cookies is None else cookies.header(target)),
+        body=hop.body,
+        verify_tls=spec.verify_tls,
+        is_tls=target.scheme == "https",
+        keep_bytes=BODY_MAX_BYTES if needs_body(spec) else BYTES_FOR_EVIDENCE,
+        options=options_of(spec, first, target) + through,
+        proxy_port=proxy_port,
+    )
 
 
 def _location(spec: HttpMonitor, transfer: Transfer) -> str | None:

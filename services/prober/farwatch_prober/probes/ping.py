@@ -3,12 +3,12 @@
 from itertools import pairwise
 
 from farwatch_events.monitor import PingMonitor
-from farwatch_events.results import ErrorClass, Evidence, Phases
+from farwatch_events.results import ErrorClass, Evidence
 from farwatch_prober.classify import classify_connect
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.icmp import PingResult
 from farwatch_prober.judge import judge, judge_loss, outcome_of, phase_facts, rules_of
-from farwatch_prober.outcome import ProbeOutcome, failed
+from farwatch_prober.outcome import Phases, ProbeOutcome, failed
 from farwatch_runtime.expectations import Facts
 
 

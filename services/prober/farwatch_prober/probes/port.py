@@ -1,7 +1,7 @@
 """port: a TCP connection comes about, and who answers says what is expected."""
 
 from farwatch_events.monitor import PortMonitor
-from farwatch_events.results import Certificate, ErrorClass, Evidence, Phases
+from farwatch_events.results import Certificate, ErrorClass, Evidence
 from farwatch_prober.classify import classify_connect
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.conversation import Conversation, client_context
@@ -9,7 +9,7 @@ from farwatch_prober.dial import DialFault, dial
 from farwatch_prober.evidence import BODY_CHARACTERS
 from farwatch_prober.greetings import unescape
 from farwatch_prober.judge import Judgement, certificate_facts, judge, outcome_of, phase_facts, rules_of
-from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, endpoint, failed
+from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, endpoint, failed
 from farwatch_runtime.expectations import Facts
 
 

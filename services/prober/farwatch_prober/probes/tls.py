@@ -28,18 +28,16 @@ async def probe(spec: TlsMonitor, context: ProbeContext) -> ProbeOutcome:
         url=f"https://[{host}]:{spec.port}/" if ":" in host else f"https://{host}:{spec.port}/",
         host=host,
         port=spec.port,
-        addresses=addresses,
-        timeout_seconds=context.require_time(),
         is_tls=True,
         handshake_only=True,
         options=_options(spec, agreed),
     )
-    transfer = await context.tools.curl.perform(request)
+    transfer = await context.tools.curl.perform(request, addresses, context.require_time())
     timings.add_transfer(transfer)
     context.address = transfer.address or addresses[0]
     certificate = certificate_of(transfer, context.now_ms)
     if transfer.code != classify.OK:
-        error_class, sentence = fault_of(request, transfer, context.timeout_seconds)
+        error_class, sentence = fault_of(request, addresses, transfer, context.timeout_seconds)
         return failed(
             error_class,
             sentence,
