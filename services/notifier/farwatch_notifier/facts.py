@@ -51,7 +51,7 @@ class MonitorFacts:
 
 @dataclass(frozen=True, slots=True)
 class IncidentFacts:
-    """An incident, or a drill, which is told like one."""
+    """An incident, or a drill, which is told like one. `acknowledged_by` is in words that people read."""
 
     id: int
     monitor_id: int

@@ -8,10 +8,12 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from farwatch_events.actors import say_actor
 from farwatch_events.matching import NumberedPolicy, NumberedSilence
 from farwatch_events.policies import Match, parse_policy
 from farwatch_events.results import Evidence
 from farwatch_notifier.facts import ChannelFacts, IncidentFacts, MonitorFacts, ParentDown, Prior
+from farwatch_notifier.message.drill import say_drill
 from farwatch_notifier.policy.fallback import FailedDelivery
 from farwatch_store import Connection
 
@@ -27,20 +29,31 @@ _MONITORS = """
     from config.monitors where id = any($1::bigint[])
 """
 
-# The incidents that events speak of, and those that were open while single checks failed or succeeded.
+# The incidents that events speak of, and those that were open while single checks failed or succeeded. How people knew
+# whoever acknowledged is what the event says: nobody is looked up who may be gone.
 _INCIDENTS = """
-    select id, monitor_id, monitor_name, severity, opened_at, acknowledged_at, acknowledged_by, resolved_at,
-           error_class, error, reason, regions, suppressed,
-           evidence is not null as has_evidence, evidence->>'status_line' as status_line,
-           left(evidence->>'body', 1000) as body, evidence->>'address' as address
-    from health.incidents
-    where id = any($1::bigint[])
-       or (monitor_id = any($2::bigint[]) and (resolved_at is null or resolved_at > $3))
+    select i.id, i.monitor_id, i.monitor_name, i.severity, i.opened_at, i.acknowledged_at, i.acknowledged_by,
+           i.resolved_at, i.error_class, i.error, i.reason, i.regions, i.suppressed,
+           i.evidence is not null as has_evidence, i.evidence->>'status_line' as status_line,
+           left(i.evidence->>'body', 1000) as body, i.evidence->>'address' as address,
+           case when i.acknowledged_at is not null then (
+               select e.meta->>'actor_name' from log.events e
+               where e.stream = 'incident-' || i.id and e.type = 'incident.acknowledged'
+               order by e.stream_version desc limit 1
+           ) end as acknowledged_name
+    from health.incidents i
+    where i.id = any($1::bigint[])
+       or (i.monitor_id = any($2::bigint[]) and (i.resolved_at is null or i.resolved_at > $3))
 """
 
 _DRILLS = """
-    select id, monitor_id, monitor_name, severity, started_by, started_at, acknowledged_at, acknowledged_by, ended_at
-    from config.drills where id = any($1::bigint[])
+    select d.id, d.monitor_id, d.monitor_name, d.severity, d.started_by, d.started_at, d.acknowledged_at,
+           d.acknowledged_by, d.ended_at, s.meta->>'actor_name' as started_name,
+           a.meta->>'actor_name' as acknowledged_name
+    from config.drills d
+    left join log.events s on s.stream = 'drill-' || d.id and s.type = 'drill.started'
+    left join log.events a on a.stream = 'drill-' || d.id and a.type = 'drill.acknowledged'
+    where d.id = any($1::bigint[])
 """
 
 _PRIOR = """
@@ -163,9 +176,13 @@ def _incident(row: Mapping[str, Any]) -> IncidentFacts:
         evidence=_evidence(row) if row["has_evidence"] else None,
         suppressed=row["suppressed"],
         acknowledged_ms=_milliseconds(row["acknowledged_at"]) if row["acknowledged_at"] else None,
-        acknowledged_by=row["acknowledged_by"],
+        acknowledged_by=_say_who(row["acknowledged_by"], row["acknowledged_name"]),
         resolved_ms=_milliseconds(row["resolved_at"]) if row["resolved_at"] else None,
     )
+
+
+def _say_who(actor: str | None, name: str | None) -> str | None:
+    return None if actor is None else say_actor(actor, name)
 
 
 def _evidence(row: Mapping[str, Any]) -> Evidence:
@@ -184,9 +201,9 @@ async def load_drills(connection: Connection, drill_ids: Sequence[int]) -> list[
             monitor_name=row["monitor_name"],
             severity=row["severity"],
             opened_ms=_milliseconds(row["started_at"]),
-            reason=f"A fire drill started by {row['started_by']}: nothing is down. Acknowledge it as if it were.",
+            reason=say_drill(say_actor(row["started_by"], row["started_name"])),
             acknowledged_ms=_milliseconds(row["acknowledged_at"]) if row["acknowledged_at"] else None,
-            acknowledged_by=row["acknowledged_by"],
+            acknowledged_by=_say_who(row["acknowledged_by"], row["acknowledged_name"]),
             resolved_ms=_milliseconds(row["ended_at"]) if row["ended_at"] else None,
             drill=True,
         )

@@ -39,7 +39,7 @@ from farwatch_notifier.policy.choosing import (
     target_channels,
     told_since_recovery,
 )
-from farwatch_notifier.policy.deciding import Decision, make_intents, once
+from farwatch_notifier.policy.deciding import Decision, make_intents, once, say_who
 from farwatch_notifier.policy.grouping import recovery_group
 from farwatch_notifier.policy.news import route_acknowledged, route_flapping, route_region, route_steady, route_system
 from farwatch_notifier.policy.pursuit import begin, silence_hold
@@ -101,7 +101,7 @@ def route_unsuppressed(recorded: RecordedEvent, event: DomainEvent, facts: Facts
 
 def route_drill(recorded: RecordedEvent, event: DomainEvent, facts: Facts, now_ms: int) -> Routed:
     assert isinstance(event, DrillStarted)
-    what = f"fire drill {event.drill_id}, started by {event.actor}"
+    what = f"fire drill {event.drill_id}, started by {say_who(recorded, event)}"
     return _problem(recorded, event, event.severity, (), what, facts, None, now_ms)
 
 

@@ -231,8 +231,10 @@ async def test_a_drill_goes_the_whole_way_and_is_marked(
         await connection.execute(query, monitor_id)
     drill: dict[str, Any] = {"drill_id": 1, "monitor_id": monitor_id}
     start = DrillStarted(at_ms=clock(), **drill, monitor_name="Shop", severity="down", actor="user:1")
-    await world.append(start)
+    await world.append(start, EventMeta(actor="user:1", actor_name="Ada"))
     await eventually(lambda: received(http_sink) == [("incident.down", "[Drill] Shop is down")])
+    assert http_sink.requests[0].json()["data"]["reason"].startswith("A fire drill, started by Ada: ")
+    assert (await world.deliveries())[0]["reason"].startswith("fire drill 1, started by Ada; ")
     await world.append(DrillAcknowledged(at_ms=clock(), **drill, actor="user:2", seconds=3))
     ended = DrillEnded(at_ms=clock(), **drill, monitor_name="Shop", duration_seconds=3, reason="acknowledged")
     await world.append(ended)

@@ -6,9 +6,12 @@ from farwatch_notifier.message.parts import Described, because
 
 
 def describe_drill_started(event: DrillStarted, _facts: Facts, by: str) -> Described:
-    reason = f"A fire drill, started by {by}: nothing is down. Acknowledge it as if it were."
-    fields = {"drill": True, "since_ms": event.at_ms, "severity": event.severity, "reason": reason}
+    fields = {"drill": True, "since_ms": event.at_ms, "severity": event.severity, **because(say_drill(by))}
     return Described(event.severity, fields)
+
+
+def say_drill(by: str) -> str:
+    return f"A fire drill, started by {by}: nothing is down. Acknowledge it as if it were."
 
 
 def describe_drill_ended(event: DrillEnded, _facts: Facts, _by: str) -> Described:
