@@ -4,7 +4,8 @@ python bench/pipeline.py --monitors 20000 --interval 10 --seconds 300
 
 What is measured begins after every monitor had its first check and a warm-up, and spans whole intervals. Slots are
 counted exactly, from the rows stored; fold lag comes from the histogram of the service, so its quantiles are as fine
-as the buckets. Everything that was started ends with this process, however it ends.
+as the buckets. Everything that was started ends with this process, however it ends. --growth adds the run to those
+that bench/growth.py draws.
 """
 
 import argparse
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.harness import metrics, usage
 from bench.harness.browsers import ROWS
+from bench.harness.growth import add_run, run_of
 from bench.harness.load import all_ids, insert_monitors, preload_monitors
 from bench.harness.nginx import Nginx
 from bench.harness.pages import Visitor
@@ -55,6 +57,7 @@ class Options:
     insert_rate: float
     preload: bool
     browsers: int
+    growth: Path | None
 
 
 def read_options() -> Options:
@@ -71,6 +74,7 @@ def read_options() -> Options:
     parser.add_argument("--preload", action="store_true", help="monitors are there when Farwatch starts")
     parser.add_argument("--browsers", type=int, default=0, help="that hold a live stream of 100 rows each (0)")
     parser.add_argument("--concurrency", type=int, help="FARWATCH_MAX_CONCURRENCY of each prober")
+    parser.add_argument("--growth", type=Path, help="CSV to add this run to, as bench/results/growth.csv")
     given = vars(parser.parse_args())
     return Options(**{**given, "regions": given["regions"] or ["local"]})
 
@@ -139,7 +143,7 @@ class Run:
             late = await lateness(connection, stretch)
         self._report = {
             "machine": describe_machine(),
-            "options": {**vars(options), "measured_seconds": stretch.seconds},
+            "options": {**vars(options), "growth": None, "measured_seconds": stretch.seconds},
             "seconds_from_last_insert_until_all_up": round(first_checks, 1),
             "checks_per_second": {
                 "asked": round(count.expected / stretch.seconds, 1),
@@ -363,7 +367,10 @@ def main() -> int:
     options = read_options()
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        print(json.dumps(run(options), indent=2))
+        report = run(options)
+        print(json.dumps(report, indent=2))
+        if options.growth:
+            add_run(options.growth, run_of(report, time.strftime("%Y-%m-%d", time.gmtime())))
     except KeyboardInterrupt:
         say("interrupted; everything is stopped")
         return 130
