@@ -9,9 +9,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -66,15 +67,24 @@ def _told(run: Run, value: float | None, unit: str) -> str:
     return f"{of}: {value:g} {unit}"
 
 
+def keep(report: Mapping[str, Any], runs: Path) -> None:
+    """Adds what bench/pipeline.py reported to these runs; the picture in the docs follows those that it shows."""
+    add_run(runs, run_of(report, time.strftime("%Y-%m-%d", time.gmtime())))
+    if runs.resolve() == RUNS:
+        redraw()
+
+
+def redraw() -> None:
+    PICTURE.write_text(picture(read_runs(RUNS)), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=RUNS)
-    parser.add_argument("--picture", type=Path, default=PICTURE)
     parser.add_argument("--add", type=Path, metavar="REPORT", help="what bench/pipeline.py printed")
     options = parser.parse_args()
     if options.add:
-        add_run(options.runs, run_of(json.loads(options.add.read_text()), time.strftime("%Y-%m-%d", time.gmtime())))
-    options.picture.write_text(picture(read_runs(options.runs)), encoding="utf-8")
+        keep(json.loads(options.add.read_text()), RUNS)
+    redraw()
 
 
 if __name__ == "__main__":

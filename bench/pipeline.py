@@ -24,9 +24,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench import growth
 from bench.harness import metrics, usage
 from bench.harness.browsers import ROWS
-from bench.harness.growth import add_run, run_of
 from bench.harness.load import all_ids, insert_monitors, preload_monitors
 from bench.harness.nginx import Nginx
 from bench.harness.pages import Visitor
@@ -370,7 +370,7 @@ def main() -> int:
         report = run(options)
         print(json.dumps(report, indent=2))
         if options.growth:
-            add_run(options.growth, run_of(report, time.strftime("%Y-%m-%d", time.gmtime())))
+            growth.keep(report, options.growth)
     except KeyboardInterrupt:
         say("interrupted; everything is stopped")
         return 130

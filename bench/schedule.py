@@ -15,9 +15,10 @@ from farwatch_bus import Bus, ensure_region, stream_info
 from farwatch_events.checks import DueCheck, DueChunk
 from farwatch_events.monitor import parse_monitor
 from farwatch_events.subjects import checks_stream
-from farwatch_scheduler.catalogue import Catalogue, Row
+from farwatch_scheduler.catalogue import Catalogue
 from farwatch_scheduler.chunks import make_chunks
 from farwatch_scheduler.metrics import Metrics
+from farwatch_scheduler.monitors import Row
 from farwatch_scheduler.outlet import Outlet
 from farwatch_scheduler.ring import TICK_MS
 from tests.support.servers import NatsProcess, server_folder
@@ -42,7 +43,7 @@ def spec(number: int, interval_seconds: int) -> dict[str, Any]:
 
 def load(monitors: int, interval_seconds: int) -> tuple[Catalogue, float]:
     """The catalogue, and microseconds per monitor to read it in."""
-    rows = [Row(number, 1, "http", True, False, spec(number, interval_seconds)) for number in range(1, monitors + 1)]
+    rows = [Row.of(number, 1, spec(number, interval_seconds)) for number in range(1, monitors + 1)]
     catalogue = Catalogue()
     catalogue.set_open_regions([REGION])
     began = time.process_time()

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from bench.harness.backends import Backends
 from bench.harness.leaping import NAME
 from bench.harness.usage import read_stats
 from farwatch_runtime.secrets import generate_key_file
@@ -55,18 +56,12 @@ class Costs:
     """Processor time of the notifier and of its connections to PostgreSQL, by stage."""
 
     def __init__(self, db: Database, pid: int) -> None:
-        self._db, self._pid = db, pid
-        self._backends: dict[int, float] = {}
+        self._pid = pid
+        self._backends = Backends(db, NAME)
         self.stages: dict[str, dict[str, float]] = {}
 
     async def read(self) -> tuple[float, float, float]:
-        query = "select pid from pg_stat_activity where application_name = $1"
-        rows = await self._db.pool.fetch(query, NAME)
-        stats = read_stats()
-        for row in rows:
-            if row["pid"] in stats:
-                self._backends[row["pid"]] = stats[row["pid"]].cpu_seconds
-        return time.monotonic(), stats[self._pid].cpu_seconds, sum(self._backends.values())
+        return time.monotonic(), read_stats()[self._pid].cpu_seconds, await self._backends.cpu_seconds()
 
     async def stage(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         before = await self.read()
