@@ -1,5 +1,6 @@
 """Reading chunks of due checks: what to run, and what to answer at once. No I/O."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +9,17 @@ from pydantic_core import from_json, to_json
 
 from farwatch_events.checks import DueCheck
 from farwatch_events.results import CheckResult, ErrorClass
+from farwatch_prober.due import Due, Scheduled, scheduled
 
 MAX_DELIVERIES = 5
-KNOWN_CHECKS = 16_384
-"""About 5 KB each, with what follows from them."""
+KNOWN_CHECKS = 32_768
+"""About 4.5 KB each, with what follows from them."""
 REMEMBERED_MS = 600_000
 
-Known = tuple[dict[str, Any], DueCheck]
-"""A check as it came, and as it was read; their slots are not the same."""
+_OPENING = re.compile(
+    rb'\{"region":"[a-z0-9-]+","epoch":(\d{1,15}),"tick_ms":\d{1,15},"checks":\[(\{"slot_ms":(\d{1,15}),)'
+)
+_CLOSING = b"}]}"
 
 
 class BadChunk(ValueError):
@@ -27,64 +31,83 @@ class Intake:
     """`refused` are checks of the chunk that this prober cannot read, answered already."""
 
     epoch: int
-    checks: list[DueCheck]
+    checks: list[Due]
     refused: list[CheckResult]
 
 
 class Reader:
-    """Reads chunks. A check that is again as it was, but for its slot, is not validated again.
+    """Reads chunks. A check that is again as it was, but for its slot, is neither parsed nor validated again.
 
     What is remembered is as it came, so secrets in it are encrypted. When there is no room the newcomer is not
     remembered: among checks that come in turns, the oldest is the one that is due next.
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, Known] = {}
-        self._before: dict[int, Known] = {}
+        self._known: dict[bytes, Scheduled] = {}
+        self._before: dict[bytes, Scheduled] = {}
         self._since_ms = 0
 
     def read(self, data: bytes, now_ms: int) -> Intake:
         """Raises BadChunk. One unreadable check, from a newer scheduler perhaps, does not spoil the others."""
-        try:
-            raw = from_json(data, cache_strings="keys")
-            epoch, entries = int(raw["epoch"]), list(raw["checks"])
-        except (ValueError, KeyError, TypeError):
-            raise BadChunk("not a chunk of due checks") from None
         self._forget(now_ms)
-        checks: list[DueCheck] = []
-        refused: list[CheckResult] = []
-        for entry in entries:
+        opening = _OPENING.match(data)
+        if opening is not None and data.endswith(_CLOSING):
             try:
-                checks.append(self._check(entry))
-            except ValidationError as error:
-                refused += _refuse(entry, epoch, now_ms, error)
-        return Intake(epoch, checks, refused)
+                return self._read_parts(data, opening)
+            except ValidationError:  # one of them is wrong, or what looked like a seam was none
+                pass
+        return _read_json(data, now_ms)
 
     def _forget(self, now_ms: int) -> None:
-        """What did not come for a while: the monitor is gone, or another prober's for now."""
+        """What did not come for a while: the monitor is gone or changed, or another prober's for now."""
         if abs(now_ms - self._since_ms) > REMEMBERED_MS:
             self._before, self._known, self._since_ms = self._known, {}, now_ms
 
-    def _check(self, entry: Any) -> DueCheck:
+    def _read_parts(self, data: bytes, opening: re.Match[bytes]) -> Intake:
+        """A chunk as the scheduler puts it together, cut at its seams. Raises ValidationError.
+
+        Since each part is a whole object by itself, the chunk is the list of them and nothing else.
+        """
+        start, slot_ms = opening[2], int(opening[3])
+        checks: list[Due] = []
+        for part in data[opening.end() : -len(_CLOSING)].split(b"}," + start):
+            known = self._recall(part)
+            if known is not None:
+                checks.append(Scheduled(known.monitor_id, known.config_version, slot_ms, known.spec))
+            else:
+                checks.append(self._read_part(part, start))
+        return Intake(int(opening[1]), checks, [])
+
+    def _recall(self, part: bytes) -> Scheduled | None:
+        known = self._known.get(part)
+        if known is None and (known := self._before.pop(part, None)) is not None:
+            self._known[part] = known
+        return known
+
+    def _read_part(self, part: bytes, start: bytes) -> Due:
         """Raises ValidationError."""
-        known = self._recall(entry)
-        if known is not None:
-            before, check = known
-            slot_ms = before["slot_ms"] = entry["slot_ms"]
-            if type(slot_ms) is int and before == entry:
-                return check.model_copy(update={"slot_ms": slot_ms})
-        check = DueCheck.model_validate_json(to_json(entry))
-        if check.kind == "scheduled" and (known or len(self._known) + len(self._before) < KNOWN_CHECKS):
-            self._known[check.monitor_id] = (entry, check)
+        check = DueCheck.model_validate_json(start + part + b"}")
+        ordinary = scheduled(check)
+        if ordinary is not None and len(self._known) + len(self._before) < KNOWN_CHECKS:
+            self._known[part] = ordinary
         return check
 
-    def _recall(self, entry: Any) -> Known | None:
-        if not isinstance(entry, dict) or type(number := entry.get("monitor_id")) is not int or "slot_ms" not in entry:
-            return None
-        known = self._known.get(number)
-        if known is None and (known := self._before.pop(number, None)) is not None:
-            self._known[number] = known
-        return known
+
+def _read_json(data: bytes, now_ms: int) -> Intake:
+    """Any chunk. Raises BadChunk."""
+    try:
+        raw = from_json(data, cache_strings="keys")
+        epoch, entries = int(raw["epoch"]), list(raw["checks"])
+    except (ValueError, KeyError, TypeError):
+        raise BadChunk("not a chunk of due checks") from None
+    checks: list[Due] = []
+    refused: list[CheckResult] = []
+    for entry in entries:
+        try:
+            checks.append(DueCheck.model_validate_json(to_json(entry)))
+        except ValidationError as error:
+            refused += _refuse(entry, epoch, now_ms, error)
+    return Intake(epoch, checks, refused)
 
 
 def _refuse(entry: Any, epoch: int, now_ms: int, error: ValidationError) -> list[CheckResult]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from farwatch_events.checks import DueCheck
 from farwatch_events.results import CheckResult, Evidence, Try
+from farwatch_prober.due import Due
 from farwatch_prober.outcome import Phases, ProbeOutcome
 
 CACHED_ADDRESSES = 4096
@@ -16,7 +16,7 @@ CACHED_ADDRESSES = 4096
 class Report:
     """`tries` are the start and the outcome of each; `outcome` is the last one's."""
 
-    due: DueCheck
+    due: Due
     epoch: int
     outcome: ProbeOutcome
     tries: Sequence[tuple[int, ProbeOutcome]]

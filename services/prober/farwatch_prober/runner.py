@@ -5,10 +5,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from farwatch_events.checks import DueCheck
 from farwatch_events.monitor import MonitorSpec
 from farwatch_events.results import CheckResult, ErrorClass
 from farwatch_prober.context import ProbeContext, Tools
+from farwatch_prober.due import Due
 from farwatch_prober.outcome import ProbeFailure, ProbeOutcome, failed, in_words
 from farwatch_prober.registry import PROBES, Probe
 from farwatch_prober.reporting import Report
@@ -20,7 +20,7 @@ OVERRUN_SECONDS = 0.5
 """How far past its deadline a probe may end by itself, with a better sentence than a cancelled one has."""
 
 
-def allowance_of(due: DueCheck, started_ms: int) -> Allowance:
+def allowance_of(due: Due, started_ms: int) -> Allowance:
     spec = due.spec
     return Allowance(
         slot_ms=due.slot_ms,
@@ -52,11 +52,11 @@ class Runner:
         self._watchdog = Watchdog()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, due: DueCheck, epoch: int) -> CheckResult:
+    async def run(self, due: Due, epoch: int) -> CheckResult:
         """As `report`, as the model."""
         return (await self.report(due, epoch)).to_result()
 
-    async def report(self, due: DueCheck, epoch: int) -> Report:
+    async def report(self, due: Due, epoch: int) -> Report:
         """What came of it, whatever happens."""
         started_ms = self._now_ms()
         if is_stale(due.slot_ms, due.spec.interval_ms, started_ms):
@@ -70,7 +70,7 @@ class Runner:
             return Report(due, epoch, outcome, (), started_ms, self._now_ms())
         return await self._run_tries(due, spec, epoch, started_ms)
 
-    async def _run_tries(self, due: DueCheck, spec: MonitorSpec, epoch: int, started_ms: int) -> Report:
+    async def _run_tries(self, due: Due, spec: MonitorSpec, epoch: int, started_ms: int) -> Report:
         outcome = await self._try(due, spec, spec.timeout_seconds, started_ms)
         tries = [(started_ms, outcome)]
         evidence = outcome.evidence
@@ -87,7 +87,7 @@ class Runner:
         lag_ms = round(self._lag_ms(), 1)
         return Report(due, epoch, outcome, tries, started_ms, self._now_ms(), evidence, lag_ms)
 
-    async def _try(self, due: DueCheck, spec: MonitorSpec, timeout_seconds: float, now_ms: int) -> ProbeOutcome:
+    async def _try(self, due: Due, spec: MonitorSpec, timeout_seconds: float, now_ms: int) -> ProbeOutcome:
         probe: Probe | None = PROBES.get(spec.type)
         if probe is None:
             return failed(ErrorClass.INTERNAL, f"This prober runs no checks of type {spec.type}")

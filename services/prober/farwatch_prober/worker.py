@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from farwatch_bus import Message, Puller
-from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck
+from farwatch_events.checks import CHUNK_MAX_CHECKS
 from farwatch_events.results import ErrorClass
+from farwatch_prober.due import Due
 from farwatch_prober.fence import Fence
 from farwatch_prober.intake import MAX_DELIVERIES, BadChunk, Intake, Reader
 from farwatch_prober.metrics import Metrics
@@ -142,7 +143,7 @@ class Worker:
             if number % STARTS_A_TURN == 0 or number == len(checks):
                 await self.pace.breathe()
 
-    def _give_up(self, key: tuple[int, int], chunk: Chunk, checks: Iterable[DueCheck]) -> None:
+    def _give_up(self, key: tuple[int, int], chunk: Chunk, checks: Iterable[Due]) -> None:
         self._metrics.chunks.labels("given_up").inc()
         now_ms = self._now_ms()
         sentence = f"Not checked: handed out {chunk.message.deliveries - 1} times, and no prober came to an end with it"
@@ -150,7 +151,7 @@ class Worker:
             outcome = failed(ErrorClass.INTERNAL, sentence)
             self._answer(key, chunk, Report(check, chunk.epoch, outcome, (), now_ms, now_ms))
 
-    async def _run(self, key: tuple[int, int], chunk: Chunk, check: DueCheck) -> None:
+    async def _run(self, key: tuple[int, int], chunk: Chunk, check: Due) -> None:
         report = await self._runner.report(check, chunk.epoch)
         believed = report.outcome.error_class not in ON_THE_WAY or await self._trusts(report)
         self._saw(report, believed)
