@@ -27,6 +27,9 @@ class DueQueue:
     def __len__(self) -> int:
         return len(self._heap)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._queued
+
     def watch(self, monitor_id: int, region: str, at_ms: int) -> None:
         """Makes sure the key is queued. A moment earlier than the queued one is noticed only when that comes up."""
         if (monitor_id, region) not in self._queued:

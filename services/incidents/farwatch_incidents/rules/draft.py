@@ -16,7 +16,8 @@ from farwatch_incidents.rules.votes import LocalState
 @dataclass(frozen=True, slots=True)
 class MonitorState:
     """`active_since_ms` is when checking began (created, resumed). `held` is set by a manual resolve: no new incident
-    until the monitor was up once. `is_down` is remembered through times in which nobody could vote."""
+    until the monitor was up once. `is_down` is remembered through times in which nobody could vote. No decision changes
+    `local`; whoever keeps the state may replace a region's in it."""
 
     monitor_id: int
     verdict: Verdict = "pending"
@@ -29,7 +30,7 @@ class MonitorState:
     incident: Incident | None = None
     flapping: Flapping = STEADY
     active_since_ms: int = 0
-    local: Mapping[str, LocalState] = field(default_factory=dict)
+    local: dict[str, LocalState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

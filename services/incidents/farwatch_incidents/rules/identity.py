@@ -44,7 +44,7 @@ EMPTY = Window()
 def place(window: Window, slot_ms: int, capacity: int) -> tuple[Place, Window]:
     """Where the slot stands, and the window with it in."""
     if slot_ms > window.newest_ms:
-        return Place.NEWEST, _extend(window, slot_ms, capacity)
+        return Place.NEWEST, extend(window, slot_ms, capacity)
     slots = window.slots()
     if slot_ms in slots or (len(slots) >= capacity and slot_ms < slots[-1]):
         return Place.DROPPED, window
@@ -65,11 +65,14 @@ def of_slots(slots: Sequence[int], capacity: int) -> Window:
     return Window(newest_first[0], tuple(runs))
 
 
-def _extend(window: Window, slot_ms: int, capacity: int) -> Window:
+def extend(window: Window, slot_ms: int, capacity: int) -> Window:
+    """The window with a slot newer than all in it."""
     if window.newest_ms == 0:
         return Window(slot_ms)
     gap_ms = slot_ms - window.newest_ms
     runs = window.runs
+    if len(runs) == 1 and runs[0] == (gap_ms, capacity - 1):
+        return Window(slot_ms, runs)  # full and steady, as nearly all are: one slot in, one out
     same_gap = bool(runs) and runs[0][0] == gap_ms
     runs = ((gap_ms, runs[0][1] + 1), *runs[1:]) if same_gap else ((gap_ms, 1), *runs)
     return Window(slot_ms, _trim(runs, capacity - 1))

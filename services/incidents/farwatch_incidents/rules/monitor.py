@@ -56,7 +56,7 @@ def decide_result(
     return draft.done(heard.place)
 
 
-def stop_waiting(state: MonitorState, config: MonitorConfig, regions: Sequence[str], around: Around) -> Decision:
+def stop_waiting(state: MonitorState, config: MonitorConfig, around: Around, regions: Sequence[str]) -> Decision:
     """No result came for too long although the regions' probers live: their votes become unknown, with the reason.
     All at once: one after the other, those left over would for a moment be a quorum of themselves."""
     silenced = {region: expect_no_more(state.local[region], around.now_ms) for region in regions}
