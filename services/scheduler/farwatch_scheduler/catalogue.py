@@ -1,38 +1,13 @@
 """What is scheduled, and where: monitors, their serialised parts, and the regions that can take checks. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
-from farwatch_events.monitor import read_stored_monitor
 from farwatch_events.subjects import PUSH_REGION
-from farwatch_scheduler.chunks import Fragment, make_fragment
+from farwatch_scheduler.monitors import Monitor, Row, Shapes, make_monitor
 from farwatch_scheduler.ring import Rings
-
-
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """`regions` empty means all."""
-
-    monitor_id: int
-    config_version: int
-    interval_ms: int
-    regions: tuple[str, ...]
-    fragment: Fragment
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of config.monitors."""
-
-    monitor_id: int
-    config_version: int
-    type: str
-    enabled: bool
-    deleted: bool
-    spec: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +18,7 @@ class Unscheduled:
     wrong: bool = False
 
 
-def decide_scheduled(row: Row) -> Monitor | Unscheduled:
+def decide_scheduled(row: Row, shapes: Shapes) -> Monitor | Unscheduled:
     if row.deleted:
         return Unscheduled("the monitor was deleted")
     if row.type == "push":
@@ -51,17 +26,11 @@ def decide_scheduled(row: Row) -> Monitor | Unscheduled:
     if not row.enabled:
         return Unscheduled("the monitor is paused")
     try:
-        spec = read_stored_monitor(row.spec)
+        shape = shapes.of(row)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         return Unscheduled(f"its specification is not valid: {first['loc']}: {first['msg']}", wrong=True)
-    return Monitor(
-        monitor_id=row.monitor_id,
-        config_version=row.config_version,
-        interval_ms=spec.interval_ms,
-        regions=tuple(spec.regions),
-        fragment=make_fragment(row.monitor_id, row.config_version, spec),
-    )
+    return make_monitor(row, shape)
 
 
 class Catalogue:
@@ -69,6 +38,7 @@ class Catalogue:
         self.rings = Rings()
         self._monitors: dict[int, Monitor] = {}
         self._open: tuple[str, ...] = ()
+        self._shapes = Shapes()
 
     def __len__(self) -> int:
         return len(self._monitors)
@@ -78,7 +48,7 @@ class Catalogue:
 
     def put(self, monitor: Monitor) -> None:
         self._monitors[monitor.monitor_id] = monitor
-        self.rings.put(monitor.monitor_id, monitor.interval_ms)
+        self.rings.put(monitor.monitor_id, monitor.shape.interval_ms)
 
     def remove(self, monitor_id: int) -> None:
         self._monitors.pop(monitor_id, None)
@@ -86,17 +56,20 @@ class Catalogue:
 
     def apply(self, row: Row) -> Monitor | Unscheduled:
         """Puts or removes the monitor, as its row says."""
-        decision = decide_scheduled(row)
+        decision = decide_scheduled(row, self._shapes)
         if isinstance(decision, Monitor):
             self.put(decision)
         else:
             self.remove(row.monitor_id)
         return decision
 
-    def outdated(self, versions: Mapping[int, int]) -> list[int]:
-        """Which monitors differ from the configuration versions given: to be read, or gone and to be removed."""
-        changed = [each for each, version in versions.items() if self._version(each) != version]
-        return changed + [each for each in self._monitors if each not in versions]
+    def outdated(self, versions: Iterable[tuple[int, int]]) -> list[int]:
+        """Which of these monitors have another configuration version than the one given, or are not there at all."""
+        return [each for each, version in versions if self._version(each) != version]
+
+    def others(self, monitor_ids: Container[int]) -> list[int]:
+        """Those that are not among these."""
+        return [each for each in self._monitors if each not in monitor_ids]
 
     def _version(self, monitor_id: int) -> int | None:
         monitor = self._monitors.get(monitor_id)
@@ -112,16 +85,16 @@ class Catalogue:
 
     def regions_of(self, monitor: Monitor) -> list[str]:
         """Where the monitor can be checked at this moment."""
-        return [region for region in self._open if not monitor.regions or region in monitor.regions]
+        return [region for region in self._open if not monitor.shape.regions or region in monitor.shape.regions]
 
-    def by_region(self, monitor_ids: Sequence[int]) -> dict[str, list[Fragment]]:
-        """The parts of these monitors for each open region, in the order given; monitors that went are left out."""
-        groups: dict[str, list[Fragment]] = {region: [] for region in self._open}
+    def by_region(self, monitor_ids: Sequence[int]) -> dict[str, list[Monitor]]:
+        """These monitors for each open region, in the order given; monitors that went are left out."""
+        groups: dict[str, list[Monitor]] = {region: [] for region in self._open}
         for monitor_id in monitor_ids:
             monitor = self._monitors.get(monitor_id)
             if monitor is None:
                 continue
-            for region in monitor.regions or self._open:
+            for region in monitor.shape.regions or self._open:
                 if region in groups:
-                    groups[region].append(monitor.fragment)
-        return {region: fragments for region, fragments in groups.items() if fragments}
+                    groups[region].append(monitor)
+        return {region: monitors for region, monitors in groups.items() if monitors}

@@ -5,27 +5,18 @@ several times the cost (bench/schedule.py has both).
 """
 
 import json
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from farwatch_events.checks import CHUNK_MAX_BYTES, CHUNK_MAX_CHECKS
-from farwatch_events.monitor import MonitorSpec
 from farwatch_events.results import Kind
+from farwatch_scheduler.monitors import Monitor
 
-TTL_MIN_SECONDS = 60
 _HEAD_BYTES = 256
-"""More than everything of a chunk or of one check that is not in a fragment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """One monitor's part of any chunk: `body` is the inside of its DueCheck's JSON, without what the slot decides."""
-
-    key: bytes
-    body: bytes
-    ttl_seconds: int
+"""More than everything of a chunk or of one check that is not in a monitor's body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,47 +44,33 @@ class Ask:
 RING = Ask()
 
 
-def make_fragment(monitor_id: int, config_version: int, spec: MonitorSpec) -> Fragment:
-    data = spec.model_dump(mode="json", exclude_defaults=True)
-    # The default of the timeout depends on the interval, so it must not be left out.
-    data["timeout_seconds"] = spec.timeout_seconds
-    check = {"monitor_id": monitor_id, "config_version": config_version, "spec": data}
-    return Fragment(
-        key=monitor_id.to_bytes(8, "big") + config_version.to_bytes(4, "big"),
-        body=_json(check)[1:-1],
-        ttl_seconds=max(2 * spec.interval_seconds, TTL_MIN_SECONDS),
-    )
-
-
-def make_chunks(
-    region: str, epoch: int, slot_ms: int, fragments: Sequence[Fragment], ask: Ask = RING
-) -> Iterator[Chunk]:
-    """All fragments in as few chunks as the limits allow, in the order given."""
+def make_chunks(region: str, epoch: int, slot_ms: int, monitors: Sequence[Monitor], ask: Ask = RING) -> Iterator[Chunk]:
+    """The checks of all in as few chunks as the limits allow, in the order given."""
     head = _json({"region": region, "epoch": epoch, "tick_ms": slot_ms})[:-1] + b',"checks":['
     common = _json(_common(slot_ms, ask))[:-1] + b","
-    for part in split(fragments):
+    for part in split(monitors):
         yield Chunk(
             region=region,
             slot_ms=slot_ms,
             checks=len(part),
             data=head + common + (b"}," + common).join([each.body for each in part]) + b"}]}",
             msg_id=f"{slot_ms}.{region}.{_digest(part)}",
-            ttl_seconds=max(each.ttl_seconds for each in part),
+            ttl_seconds=max([each.shape.ttl_seconds for each in part]),
         )
 
 
-def split(fragments: Sequence[Fragment]) -> Iterator[Sequence[Fragment]]:
-    """Runs of at most CHUNK_MAX_CHECKS fragments and CHUNK_MAX_BYTES, everything around them included."""
+def split(monitors: Sequence[Monitor]) -> Iterator[Sequence[Monitor]]:
+    """Runs of at most CHUNK_MAX_CHECKS monitors and CHUNK_MAX_BYTES, everything around them included."""
     start = 0
-    while start < len(fragments):
-        part = fragments[start : start + CHUNK_MAX_CHECKS]
+    while start < len(monitors):
+        part = monitors[start : start + CHUNK_MAX_CHECKS]
         if sum([len(each.body) for each in part]) + _HEAD_BYTES * (len(part) + 1) > CHUNK_MAX_BYTES:
             part = part[: _fitting(part)]
         yield part
         start += len(part)
 
 
-def _fitting(part: Sequence[Fragment]) -> int:
+def _fitting(part: Sequence[Monitor]) -> int:
     room = CHUNK_MAX_BYTES - _HEAD_BYTES
     for count, each in enumerate(part):
         room -= len(each.body) + _HEAD_BYTES
@@ -113,8 +90,9 @@ def _common(slot_ms: int, ask: Ask) -> dict[str, Any]:
     return {"slot_ms": slot_ms, **kind, **given}
 
 
-def _digest(part: Sequence[Fragment]) -> str:
-    return blake2b(b"".join([each.key for each in part]), digest_size=12).hexdigest()
+def _digest(part: Sequence[Monitor]) -> str:
+    ids, versions = [each.monitor_id for each in part], [each.config_version for each in part]
+    return blake2b(struct.pack(f">{len(part)}q{len(part)}i", *ids, *versions), digest_size=12).hexdigest()
 
 
 def _json(value: dict[str, Any]) -> bytes:

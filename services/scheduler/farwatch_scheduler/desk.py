@@ -10,10 +10,11 @@ from farwatch_bus import Ack, Bus, BusClosed
 from farwatch_events.checks import CheckNowReply, CheckNowRequest
 from farwatch_events.events import RecordedEvent
 from farwatch_events.subjects import checks_stream, due_now
-from farwatch_scheduler.catalogue import Catalogue, Monitor, Unscheduled
+from farwatch_scheduler.catalogue import Catalogue, Unscheduled
 from farwatch_scheduler.chunks import Ask, Chunk, make_chunks
 from farwatch_scheduler.configuration import read_monitors
 from farwatch_scheduler.metrics import Metrics
+from farwatch_scheduler.monitors import Monitor
 from farwatch_scheduler.reactions import Confirmation, Reactions, decide_reactions
 from farwatch_scheduler.sync import apply_rows
 from farwatch_store import Connection, Database, StoreUnavailable
@@ -63,8 +64,8 @@ class Desk:
 
     async def _check_at_once(self, reactions: Reactions, slot_ms: int) -> None:
         wanted: list[tuple[Chunk, str]] = []
-        for region, fragments in self._catalogue.by_region(sorted(reactions.check)).items():
-            wanted.extend((chunk, chunk.msg_id) for chunk in make_chunks(region, self._epoch, slot_ms, fragments))
+        for region, monitors in self._catalogue.by_region(sorted(reactions.check)).items():
+            wanted.extend((chunk, chunk.msg_id) for chunk in make_chunks(region, self._epoch, slot_ms, monitors))
         for confirmation in reactions.confirmations:
             wanted.extend(self._confirm(confirmation, slot_ms))
         await self._store(wanted)
@@ -74,7 +75,7 @@ class Desk:
         if monitor is None or wanted.region not in self._catalogue.regions_of(monitor):
             return []
         ask = Ask(kind="confirmation", tries=1, confirmation_of_ms=wanted.failed_slot_ms)
-        chunks = make_chunks(wanted.region, self._epoch, slot_ms, [monitor.fragment], ask)
+        chunks = make_chunks(wanted.region, self._epoch, slot_ms, [monitor], ask)
         return [(chunk, f"{wanted.event_id}.{wanted.region}") for chunk in chunks]
 
     async def check_now(self, data: bytes) -> bytes:
@@ -107,7 +108,7 @@ class Desk:
         wanted = [
             (chunk, f"{request_id}.{region}")
             for region in regions
-            for chunk in make_chunks(region, self._epoch, slot_ms, [monitor.fragment], ask)
+            for chunk in make_chunks(region, self._epoch, slot_ms, [monitor], ask)
         ]
         return await self._store(wanted)
 

@@ -103,7 +103,7 @@ class Scheduler:
 
     async def _warm_up(self) -> None:
         try:
-            await synchronise(self._around.db, self._around.catalogue)
+            await synchronise(self._around.db, self._around.catalogue, self._around.progress)
         except StoreUnavailable as error:
             log.warning("standby_not_warm", error=str(error))
 

@@ -66,7 +66,7 @@ class Term:
     async def run(self, stop: asyncio.Event) -> str:
         """Returns why the term ended. What must not happen is raised."""
         try:
-            await synchronise(self._around.db, self._around.catalogue)
+            await synchronise(self._around.db, self._around.catalogue, self._around.progress)
             await self._update_regions()
             await self._compare_clocks()
             # The very first scheduler may die within its first second: its successor needs to know where it began.
@@ -126,9 +126,9 @@ class Term:
 
     def _emit(self, slot_ms: int, monitor_ids: list[int]) -> None:
         groups = self._around.catalogue.by_region(monitor_ids)
-        for region, fragments in groups.items():
+        for region, monitors in groups.items():
             outlet, _ = self._outlets[region]
-            for chunk in make_chunks(region, self._epoch, slot_ms, fragments):
+            for chunk in make_chunks(region, self._epoch, slot_ms, monitors):
                 outlet.offer(chunk)
         if not groups:
             self._around.metrics.skipped.labels("no_region").inc(len(monitor_ids))
@@ -173,7 +173,7 @@ class Term:
                 await self._compare_clocks()
                 if monotonic_ms() - synchronised_ms > SYNCHRONISE_SECONDS * 1000:
                     synchronised_ms = monotonic_ms()
-                    await synchronise(self._around.db, self._around.catalogue)
+                    await synchronise(self._around.db, self._around.catalogue, self._around.progress)
             except (StoreUnavailable, BusError) as error:
                 log.warning("scheduler_watch_failed", error=str(error))
             self._around.metrics.monitors.set(len(self._around.catalogue))

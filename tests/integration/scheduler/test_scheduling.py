@@ -4,10 +4,14 @@ import asyncio
 import time
 from collections import Counter
 
+import pytest
+
 from farwatch_bus import delete_stream
 from farwatch_events.checks import CheckNowReply
 from farwatch_events.events import ConfirmationRequested
 from farwatch_events.subjects import CHECK_NOW_COMMAND, NOW_DURABLE, RING_DURABLE, checks_stream
+from farwatch_scheduler import sync
+from farwatch_scheduler.catalogue import Catalogue
 from farwatch_scheduler.ring import phase_ms
 from farwatch_store import read_log
 from tests.integration.scheduler.conftest import REGION, Prober, World, ask_now, leading, now_ms, scheduling
@@ -170,3 +174,22 @@ async def test_slots_far_ahead_of_the_bus_are_parked_with_an_event(world: World,
         shift_ms = 0
         await eventually(lambda: len(prober.asked) > before + 20, timeout_seconds=8)
     assert before == 0
+
+
+async def test_synchronising_reads_what_changed_and_lets_go_of_what_went(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "VERSIONS", 7)
+    monkeypatch.setattr(sync, "PAGE", 3)
+    ids = await world.add_monitors(20)
+    catalogue = Catalogue()
+    assert await sync.synchronise(world.db, catalogue) == 20
+    assert await sync.synchronise(world.db, catalogue) == 0
+    await world.pause_monitor(ids[3])
+    await world.add_monitors(1)
+    async with world.db.connection() as connection:
+        await connection.execute("update config.monitors set deleted_at = now() where id = $1", ids[15])
+    assert await sync.synchronise(world.db, catalogue) == 3
+    assert len(catalogue) == 19
+    assert catalogue.get(ids[3]) is None
+    assert await sync.synchronise(world.db, catalogue) == 0

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from farwatch_scheduler.catalogue import Catalogue, Monitor, Row, Unscheduled, decide_scheduled
+from farwatch_scheduler.catalogue import Catalogue, Unscheduled
+from farwatch_scheduler.monitors import Monitor, Row
 
 
 def row(monitor_id: int = 1, config_version: int = 1, regions: list[str] | None = None, **changes: Any) -> Row:
     spec = {"type": "port", "name": "db", "host": "db", "port": 5432, "interval_seconds": 10, "regions": regions or []}
-    fields: dict[str, Any] = {"type": "port", "enabled": True, "deleted": False, "spec": spec} | changes
-    return Row(monitor_id=monitor_id, config_version=config_version, **fields)
+    return Row.of(monitor_id, config_version, changes.pop("spec", spec), **changes)
 
 
 def catalogue_of(*rows: Row, regions: tuple[str, ...] = ("eu", "us")) -> Catalogue:
@@ -29,13 +29,13 @@ PUSH = {"type": "push", "name": "backup"}
     [
         (row(deleted=True), "deleted", False),
         (row(enabled=False), "paused", False),
-        (row(type="push", spec=PUSH), "push monitors", False),
+        (row(spec=PUSH), "push monitors", False),
         (row(spec={"type": "port", "name": "db", "host": "db"}), "port", True),
         (row(spec={"type": "carrier pigeon"}), "not valid", True),
     ],
 )
 def test_who_is_not_scheduled_and_why(unscheduled: Row, why: str, wrong: bool) -> None:
-    decision = decide_scheduled(unscheduled)
+    decision = Catalogue().apply(unscheduled)
     assert isinstance(decision, Unscheduled)
     assert why in decision.why
     assert decision.wrong is wrong
@@ -47,7 +47,7 @@ def test_a_new_version_replaces_the_old_one_on_its_ring() -> None:
     catalogue = catalogue_of(row(config_version=1), row(config_version=2))
     monitor = catalogue.get(1)
     assert isinstance(monitor, Monitor)
-    assert (monitor.config_version, monitor.interval_ms, len(catalogue.rings)) == (2, 10_000, 1)
+    assert (monitor.config_version, monitor.shape.interval_ms, len(catalogue.rings)) == (2, 10_000, 1)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,26 @@ def test_where_a_monitor_is_checked(wanted: list[str], open_regions: tuple[str, 
 
 def test_by_region_keeps_the_order_and_leaves_out_who_went() -> None:
     catalogue = catalogue_of(row(1), row(2, regions=["us"]), row(3))
-    parts = {monitor_id: monitor.fragment for monitor_id in (1, 2, 3) if (monitor := catalogue.get(monitor_id))}
+    parts = {monitor_id: catalogue.get(monitor_id) for monitor_id in (1, 2, 3)}
     assert catalogue.by_region([1, 2, 3, 99]) == {"eu": [parts[1], parts[3]], "us": [parts[1], parts[2], parts[3]]}
 
 
-def test_outdated_are_the_new_the_changed_and_the_gone() -> None:
+def test_outdated_are_the_new_and_the_changed_and_others_the_gone() -> None:
     catalogue = catalogue_of(row(1, 1), row(2, 5), row(3, 1))
-    assert sorted(catalogue.outdated({1: 1, 2: 6, 4: 1})) == [2, 3, 4]
-    assert catalogue.outdated({1: 1, 2: 5, 3: 1}) == []
+    assert catalogue.outdated([(1, 1), (2, 6), (4, 1)]) == [2, 4]
+    assert catalogue.others({1, 2, 4}) == [3]
+    assert catalogue.outdated([(1, 1), (2, 5), (3, 1)]) == []
+
+
+def test_monitors_that_differ_in_their_addresses_only_share_the_rest() -> None:
+    def http(monitor_id: int, **fields: Any) -> Row:
+        spec = {"type": "http", "name": f"shop {monitor_id}", "url": f"http://shop-{monitor_id}/", **fields}
+        return row(monitor_id, spec=spec)
+
+    catalogue = catalogue_of(http(1), http(2), http(3, retries=3), http(4, host="not a field of http"))
+    one, two, three, four = (catalogue.by_region([each])["eu"][0] for each in (1, 2, 3, 4))
+    assert one.shape is two.shape
+    assert three.shape is not one.shape
+    assert (b"shop 2" in two.body, b"//shop-2/" in two.body, b'"retries":3' in three.body) == (True, True, True)
+    # A stranger among the fields is passed over, as in every specification of a newer version.
+    assert b"not a field" not in four.body

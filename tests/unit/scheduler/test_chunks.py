@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farwatch_events.checks import CHUNK_MAX_BYTES, CHUNK_MAX_CHECKS, DueCheck, DueChunk
-from farwatch_events.monitor import MonitorSpec, parse_monitor
-from farwatch_scheduler.chunks import Ask, Fragment, make_chunks, make_fragment, split
+from farwatch_events.monitor import MonitorSpec, dump_monitor, parse_monitor
+from farwatch_scheduler.chunks import Ask, make_chunks, split
+from farwatch_scheduler.monitors import Monitor, Row, Shape, Shapes, make_monitor
 
 SLOT = 1_790_000_000_100
 
@@ -17,8 +18,13 @@ def http(**fields: Any) -> MonitorSpec:
     return parse_monitor({"type": "http", "name": "shop", "url": "https://example.com/"} | fields)
 
 
-def fragments(count: int, **fields: Any) -> list[Fragment]:
-    return [make_fragment(number, 3, http(**fields)) for number in range(1, count + 1)]
+def monitor(number: int, config_version: int, spec: MonitorSpec) -> Monitor:
+    row = Row.of(number, config_version, dump_monitor(spec))
+    return make_monitor(row, Shapes().of(row))
+
+
+def monitors(count: int, **fields: Any) -> list[Monitor]:
+    return [monitor(number, 3, http(**fields)) for number in range(1, count + 1)]
 
 
 SPECS: list[dict[str, Any]] = [
@@ -42,7 +48,7 @@ ASKS = [
 @pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.kind)
 def test_a_chunk_reads_as_the_models_would_have_written_it(ask: Ask) -> None:
     specs = [parse_monitor(data) for data in SPECS]
-    parts = [make_fragment(number, number + 10, spec) for number, spec in enumerate(specs)]
+    parts = [monitor(number, number + 10, spec) for number, spec in enumerate(specs)]
     (chunk,) = make_chunks("eu-1", 17, SLOT, parts, ask)
     checks = [
         DueCheck(
@@ -63,11 +69,11 @@ def test_a_chunk_reads_as_the_models_would_have_written_it(ask: Ask) -> None:
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (64, [64]), (65, [64, 1]), (200, [64, 64, 64, 8])])
 def test_a_chunk_holds_64_checks_at_most(count: int, sizes: list[int]) -> None:
-    assert [chunk.checks for chunk in make_chunks("eu", 1, SLOT, fragments(count))] == sizes
+    assert [chunk.checks for chunk in make_chunks("eu", 1, SLOT, monitors(count))] == sizes
 
 
 def test_a_chunk_holds_256_kib_at_most() -> None:
-    chunks = list(make_chunks("eu", 1, SLOT, fragments(20, method="POST", body="x" * 60_000)))
+    chunks = list(make_chunks("eu", 1, SLOT, monitors(20, method="POST", body="x" * 60_000)))
     assert [chunk.checks for chunk in chunks] == [4, 4, 4, 4, 4]
     assert all(len(chunk.data) <= CHUNK_MAX_BYTES for chunk in chunks)
 
@@ -75,7 +81,8 @@ def test_a_chunk_holds_256_kib_at_most() -> None:
 @given(sizes=st.lists(st.integers(50, 98_304), max_size=150), name=st.text("a-z0-9", min_size=32, max_size=32))
 @settings(max_examples=50)
 def test_whatever_the_sizes_nothing_is_left_out_and_no_limit_passed(sizes: list[int], name: str) -> None:
-    parts = [Fragment(number.to_bytes(12, "big"), b"x" * size, 60) for number, size in enumerate(sizes)]
+    shape = Shape((), 60_000, (), 120, b"")
+    parts = [Monitor(number, 1, b"x" * size, shape) for number, size in enumerate(sizes)]
     assert [each for part in split(parts) for each in part] == parts
     ask = Ask(kind="confirmation", tries=1, request_id="r" * 36, confirmation_of_ms=SLOT)
     for chunk in make_chunks(name, 2**62, SLOT, parts, ask):
@@ -84,20 +91,20 @@ def test_whatever_the_sizes_nothing_is_left_out_and_no_limit_passed(sizes: list[
 
 
 def test_the_message_id_is_the_same_for_the_same_checks_and_no_other() -> None:
-    def msg_id(slot_ms: int = SLOT, region: str = "eu", epoch: int = 1, parts: list[Fragment] | None = None) -> str:
-        (chunk,) = make_chunks(region, epoch, slot_ms, parts or fragments(3))
+    def msg_id(slot_ms: int = SLOT, region: str = "eu", epoch: int = 1, parts: list[Monitor] | None = None) -> str:
+        (chunk,) = make_chunks(region, epoch, slot_ms, parts or monitors(3))
         return chunk.msg_id
 
     assert msg_id().startswith(f"{SLOT}.eu.")
     assert msg_id() == msg_id(epoch=2)
-    edited = [*fragments(2), make_fragment(3, 4, http())]
-    others = [msg_id(slot_ms=SLOT + 100), msg_id(region="us"), msg_id(parts=fragments(4)), msg_id(parts=edited)]
+    edited = [*monitors(2), monitor(3, 4, http())]
+    others = [msg_id(slot_ms=SLOT + 100), msg_id(region="us"), msg_id(parts=monitors(4)), msg_id(parts=edited)]
     assert len({msg_id(), *others}) == 5
 
 
 @pytest.mark.parametrize(("interval_seconds", "ttl_seconds"), [(5, 60), (30, 60), (31, 62), (3600, 7200)])
 def test_due_checks_live_for_two_intervals_and_a_minute_at_least(interval_seconds: int, ttl_seconds: int) -> None:
-    (chunk,) = make_chunks("eu", 1, SLOT, [*fragments(1), *fragments(1, interval_seconds=interval_seconds)])
+    (chunk,) = make_chunks("eu", 1, SLOT, [*monitors(1), *monitors(1, interval_seconds=interval_seconds)])
     assert chunk.ttl_seconds == max(ttl_seconds, 120)
-    (chunk,) = make_chunks("eu", 1, SLOT, fragments(1, interval_seconds=interval_seconds))
+    (chunk,) = make_chunks("eu", 1, SLOT, monitors(1, interval_seconds=interval_seconds))
     assert chunk.ttl_seconds == ttl_seconds
