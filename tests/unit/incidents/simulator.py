@@ -1,5 +1,6 @@
 """A whole Farwatch in one thread and on a virtual clock, played from a seed: targets that fail, regions that fail,
-a network that loses, delays, repeats and reorders, a scheduler that stops, a fold that crashes between commits.
+a network that loses, delays, repeats and reorders, probers that skip slots or know that they are unhealthy, a scheduler
+that stops, maintenance, a fold that crashes between commits.
 
 `play(seed)` returns what happened, or raises Violated with the seed in it. The same seed plays the same again.
 """
@@ -14,9 +15,11 @@ from typing import Any
 
 from farwatch_events.events import (
     DomainEvent,
+    FlappingStarted,
     IncidentOpened,
     IncidentResolved,
     IncidentSeverityRaised,
+    IncidentUnsuppressed,
     VerdictChanged,
 )
 from farwatch_events.results import CheckResult, ErrorClass, Heartbeat, ResultBatch, Try, parse_result_message
@@ -25,14 +28,15 @@ from farwatch_incidents.changes import Changes
 from farwatch_incidents.feeding import feed
 from farwatch_incidents.projection import Projection, VerdictRow
 from farwatch_incidents.rules.codec import dump_local, dump_monitor_state, dump_votes, load_local, load_monitor_state
-from farwatch_incidents.rules.config import MonitorConfig
-from farwatch_incidents.rules.incident import Entry, Incident
+from farwatch_incidents.rules.config import Maintenance, MonitorConfig
+from farwatch_incidents.rules.incident import FLAPPING, Entry, Incident
 
 SECOND = 1_000
 BEGIN = 1_790_000_000_000
 REFUSED: dict[str, Any] = {"error_class": ErrorClass.CONNECT_REFUSED, "error": "connection refused"}
 HELD_BACK_MS = 3 * SECOND
 """So long after a cut everything is there that it held back."""
+JOSTLED_MS = 1_500
 Span = tuple[int, int]
 
 
@@ -44,7 +48,8 @@ class Violated(AssertionError):
 class Plan:
     """What the seed decided. `outages` by monitor are the targets' own; `broken` and `cut` by region are times in
     which the region's network lets no check through, and in which nothing of the region arrives. At any time no more
-    regions are in trouble than leave a quorum of healthy ones."""
+    regions are in trouble than leave a quorum of healthy ones. Probers that are `honest` say so when they are broken,
+    and a slot is skipped with the probability `skips`."""
 
     seed: int
     regions: tuple[str, ...]
@@ -57,6 +62,9 @@ class Plan:
     loss: float
     repeats: float
     slowest_ms: int
+    honest: bool
+    skips: float
+    windows: tuple[Maintenance, ...]
 
 
 def inside(moment_ms: int, spans: list[Span]) -> bool:
@@ -73,7 +81,8 @@ def margin_of(config: MonitorConfig) -> int:
 
 
 def make_plan(seed: int) -> Plan:
-    draw = random.Random(seed)
+    draw, more = random.Random(seed), random.Random(f"{seed} more")
+    honest = more.random() < 0.5
     regions = ("eu", "us", "ap", "sa", "af")[: draw.choice((1, 1, 2, 3, 3, 4, 5))]
     configs = tuple(
         MonitorConfig(
@@ -92,9 +101,9 @@ def make_plan(seed: int) -> Plan:
     cut: dict[str, list[Span]] = {region: [] for region in regions}
     for victims, span in _troubles(draw, regions, until_ms, max(map(margin_of, configs))):
         for region in victims:
-            # A region that stands alone and cannot reach anything is not told from targets that are down.
-            how = cut if len(regions) == 1 or draw.random() < 0.5 else broken
-            how[region].append(span)
+            # A region that stands alone and cannot reach anything is told from targets that are down by itself alone.
+            is_cut = not (honest and more.random() < 0.5) if len(regions) == 1 else draw.random() < 0.5
+            (cut if is_cut else broken)[region].append(span)
     idle = []
     if draw.random() < 0.3:
         begin = draw.randint(BEGIN + 120 * SECOND, until_ms - 120 * SECOND)
@@ -102,8 +111,18 @@ def make_plan(seed: int) -> Plan:
     return Plan(
         seed, regions, configs, outages, broken, cut, idle, until_ms,
         loss=draw.choice((0.0, 0.05, 0.3)), repeats=draw.choice((0.0, 0.1, 0.5)),
-        slowest_ms=draw.choice((50, 500, 3_000)),
+        slowest_ms=draw.choice((50, 500, 3_000)), honest=honest, skips=more.choice((0.0, 0.0, 0.02)),
+        windows=tuple(_windows(more, configs, until_ms)),
     )  # fmt: skip
+
+
+def _windows(draw: random.Random, configs: tuple[MonitorConfig, ...], until_ms: int) -> Iterator[Maintenance]:
+    for number in range(draw.choice((0, 0, 1, 3))):
+        begin = draw.randint(BEGIN, until_ms)
+        ids = frozenset(draw.sample([config.monitor_id for config in configs], draw.randint(1, len(configs))))
+        yield Maintenance(
+            number + 1, f"window {number}", begin, begin + draw.randint(10, 600) * SECOND, monitor_ids=ids
+        )
 
 
 def _outages(draw: random.Random, config: MonitorConfig, until_ms: int) -> Iterator[Span]:
@@ -147,7 +166,7 @@ class Delivery:
 
 def deliveries(plan: Plan) -> list[Delivery]:
     """Everything the probers say, in the order in which the bus takes it."""
-    draw = random.Random(plan.seed + 1)
+    draw, more = random.Random(plan.seed + 1), random.Random(f"{plan.seed} skips")
     sent: list[tuple[int, int, str, bytes]] = []
     for config in plan.configs:
         phase = draw.randrange(config.interval_ms)
@@ -155,11 +174,15 @@ def deliveries(plan: Plan) -> list[Delivery]:
             if inside(slot_ms, plan.idle):
                 continue
             for region in plan.regions:
-                sent += _check(plan, draw, config, region, slot_ms)
+                said = _check(plan, draw, config, region, slot_ms)
+                sent += _skip(config, region, slot_ms) if said and more.random() < plan.skips else said
     for region in plan.regions:
         for at in range(BEGIN, plan.until_ms, 2 * SECOND):
             watermark_ms = 0 if inside(at, plan.idle) else at - 8 * SECOND
-            beat = Heartbeat(type="heartbeat", region=region, prober="p", sent_ms=at, watermark_ms=watermark_ms)
+            unwell = plan.honest and inside(at, plan.broken[region])
+            beat = Heartbeat(
+                type="heartbeat", region=region, prober="p", sent_ms=at, watermark_ms=watermark_ms, healthy=not unwell
+            )  # fmt: skip
             sent.append((at, at + draw.randint(1, 40), region, beat.to_bytes()))
     return list(_carry(plan, draw, sent))
 
@@ -170,10 +193,12 @@ def _check(
     if inside(slot_ms, plan.cut[region]) and draw.random() < 0.5:
         return []  # its probers did not hear of it either
     started_ms, took_ms = slot_ms + draw.randint(0, 200), draw.randint(20, 400)
-    tries = []
+    tries, believed = [], True
     for number in range(config.retries + 1):
         at = started_ms + number * 500
-        fails = inside(at, plan.outages[config.monitor_id]) or inside(at, plan.broken[region])
+        is_broken = inside(at, plan.broken[region])
+        believed = believed and not (is_broken and plan.honest)
+        fails = inside(at, plan.outages[config.monitor_id]) or is_broken
         # A retry saves from a lost packet: what it does not save is arithmetic, not a broken rule.
         fails = fails or (number < config.retries and draw.random() < plan.loss)
         tries.append(Try(started_ms=at, **REFUSED) if fails else Try(started_ms=at, latency_ms=took_ms))
@@ -192,9 +217,28 @@ def _check(
         tries=tries,
         **(REFUSED if failed else {}),
     )
-    batch = ResultBatch(type="results", region=region, prober="p", results=[result])
+    batch = ResultBatch(type="results", region=region, prober="p", healthy=believed, results=[result])
     sent_ms = result.finished_ms
     return [(sent_ms, sent_ms + draw.randint(1, plan.slowest_ms), region, batch.to_bytes())]
+
+
+def _skip(config: MonitorConfig, region: str, slot_ms: int) -> list[tuple[int, int, str, bytes]]:
+    late_ms = slot_ms + config.interval_ms + 1
+    result = CheckResult(
+        monitor_id=config.monitor_id, config_version=1, slot_ms=slot_ms, outcome="unknown", started_ms=late_ms,
+        finished_ms=late_ms, attempts=0, error_class=ErrorClass.SKIPPED, error="Not checked: too late",
+    )  # fmt: skip
+    batch = ResultBatch(type="results", region=region, prober="p", results=[result])
+    return [(late_ms, late_ms + 1, region, batch.to_bytes())]
+
+
+def jostled(plan: Plan, said: list[Delivery]) -> list[Delivery]:
+    """The same results in another order: each up to JOSTLED_MS later."""
+    draw = random.Random(f"{plan.seed} jostled")
+    return sorted(
+        each if b'"heartbeat"' in each.data else replace(each, at_ms=each.at_ms + draw.randint(0, JOSTLED_MS))
+        for each in said
+    )
 
 
 def _carry(plan: Plan, draw: random.Random, sent: list[tuple[int, int, str, bytes]]) -> Iterator[Delivery]:
@@ -267,6 +311,7 @@ class Store:
         for region, known_region in self.regions.items():
             board.regions[region] = replace(known_region, quiet_ms=0, probers={})
         board.set_regions(plan.regions)
+        board.set_windows(plan.windows)
         for config in plan.configs:
             board.set_config(config)
         board.review_all()
@@ -334,13 +379,17 @@ def play(seed: int) -> Store:
     said = deliveries(plan)
     try:
         live = run(plan, said, crashes=0.05, rhythm=seed + 2)
-        check_history(live)
-        check_truth(plan, live)
         steady = run(plan, said, crashes=0.0, rhythm=seed + 3)
         once = run(plan, [each for each in said if not each.repeated], crashes=0.0, rhythm=seed + 4)
         if [_dump(each) for each in steady.events] != [_dump(each) for each in once.events]:
             raise Violated("what came twice changed something")
-        check_truth(plan, steady)
+        for store in (live, steady, run(plan, jostled(plan, said), crashes=0.0, rhythm=seed + 5)):
+            check_history(store)
+            check_truth(plan, store)
+            check_end(plan, store)
+            check_maintenance(plan, store)
+        if plan.windows:
+            check_verdicts_alike(steady, run(replace(plan, windows=()), said, crashes=0.0, rhythm=seed + 3))
         check_projection(live)
     except Violated as error:
         raise Violated(f"seed {seed}: {error} (again: python -m tests.unit.incidents.simulator {seed})") from None
@@ -356,6 +405,7 @@ def check_history(store: Store) -> None:
     forward, lines without gaps."""
     unresolved: dict[int, int] = {}
     verdicts: dict[int, str] = defaultdict(lambda: "pending")
+    turned_ms: dict[int, int] = defaultdict(int)
     for event in store.events:
         if isinstance(event, IncidentOpened):
             if event.monitor_id in unresolved:
@@ -368,14 +418,86 @@ def check_history(store: Store) -> None:
             if event.before != verdicts[event.monitor_id] or event.before == event.after:
                 raise Violated(f"monitor {event.monitor_id} went from {event.before}, it was not there")
             verdicts[event.monitor_id] = event.after
-            votes = {vote.vote for vote in event.votes if vote.counted}
-            wanted = {"down": {"down"}, "up": {"up", "degraded"}, "degraded": {"down", "degraded"}}.get(event.after)
-            if "unknown" in votes or (wanted and not votes & wanted):
-                raise Violated(f"monitor {event.monitor_id} became {event.after} by the votes {sorted(votes)}")
+            _check_change(event)
+            if event.at_ms < turned_ms[event.monitor_id]:
+                raise Violated(f"monitor {event.monitor_id} became {event.after} before what it was before")
+            turned_ms[event.monitor_id] = event.at_ms
     for incident_id, lines in store.lines.items():
         times = [lines[seq].at_ms for seq in sorted(lines)]
         if sorted(lines) != list(range(1, len(lines) + 1)) or times != sorted(times):
             raise Violated(f"the timeline of incident {incident_id} has gaps or runs backwards")
+
+
+def _check_change(event: VerdictChanged) -> None:
+    """A quorum of votes that know something, or nobody who knows anything."""
+    votes = [vote.vote for vote in event.votes if vote.counted]
+    wanted = {"down": {"down"}, "up": {"up", "degraded"}, "degraded": {"down", "degraded"}}.get(event.after, set())
+    says = sum(vote in wanted for vote in votes)
+    # An outage that became unknown in its middle is down again with the first region that still sees it.
+    quorum = 1 if event.before == "unknown" or len(votes) == 1 or event.after == "degraded" else len(votes) // 2 + 1
+    is_founded = not votes if event.after == "unknown" else says >= quorum
+    if "unknown" in votes or not is_founded:
+        raise Violated(f"monitor {event.monitor_id} went from {event.before} to {event.after} by the votes {votes}")
+
+
+def check_end(plan: Plan, store: Store) -> None:
+    """The world has been well for a while: so says everything, and no incident is open."""
+    if touches((plan.until_ms - max(map(margin_of, plan.configs)), plan.until_ms), plan.idle):
+        return
+    for config in plan.configs:
+        verdict = _verdict_at(store, config.monitor_id, plan.until_ms)
+        if verdict != "up" and not (plan.skips and verdict == "unknown"):
+            raise Violated(f"monitor {config.monitor_id} is {verdict} although all has long been well")
+    if left := [each.incident_id for each in store.incidents.values() if each.state != "resolved"]:
+        raise Violated(f"incidents {left} are still open although all has long been well")
+
+
+def check_maintenance(plan: Plan, store: Store) -> None:
+    """Nobody is told of what begins in a window while it lasts; of what outlasts it people are told once."""
+    told: dict[int, list[int]] = defaultdict(list)
+    for event in store.events:
+        if isinstance(event, IncidentUnsuppressed):
+            told[event.incident_id].append(event.at_ms)
+    ends = {event.incident_id: event.at_ms for event in store.events if isinstance(event, IncidentResolved)}
+    for event in store.events:
+        if not isinstance(event, IncidentOpened):
+            continue
+        spans = [(each.starts_ms, each.ends_ms) for each in plan.windows if event.monitor_id in each.monitor_ids]
+        within, times = inside(event.at_ms, spans), told[event.incident_id]
+        if within and not event.suppressed:
+            raise Violated(f"incident {event.incident_id} began in maintenance and is told")
+        if event.suppressed and not within and event.suppressed != FLAPPING:
+            raise Violated(f"incident {event.incident_id} is not told because of {event.suppressed}")
+        if len(times) > (event.suppressed is not None) or any(inside(at, spans) for at in times):
+            raise Violated(f"incident {event.incident_id} is told at {times}")
+        over_ms = max((end for begin, end in _joined(spans) if begin <= event.at_ms < end), default=0)
+        outlasts = ends.get(event.incident_id, 2**62) > over_ms + 2 * SECOND < plan.until_ms
+        if within and outlasts and not times and not _flaps(store, event.monitor_id):
+            raise Violated(f"incident {event.incident_id} outlasts its maintenance and is not told")
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """Those that overlap made one."""
+    found: list[Span] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((begin, end))
+    return found
+
+
+def _flaps(store: Store, monitor_id: int) -> bool:
+    return any(isinstance(each, FlappingStarted) and each.monitor_id == monitor_id for each in store.events)
+
+
+def check_verdicts_alike(one: Store, other: Store) -> None:
+    """Maintenance changes what is told, never what is known."""
+    first, second = (
+        [_dump(each) for each in store.events if isinstance(each, VerdictChanged)] for store in (one, other)
+    )
+    if first != second:
+        raise Violated("maintenance changed a verdict")
 
 
 def check_truth(plan: Plan, store: Store) -> None:
@@ -387,12 +509,14 @@ def check_truth(plan: Plan, store: Store) -> None:
         for begin, end in outages:
             whole = (begin - margin, end + margin)
             matching = [each for each in seen if touches((each[0], each[1]), [(begin, end + margin)])]
-            if len(matching) > 1 and not touches(whole, plan.idle):
-                raise Violated(f"monitor {config.monitor_id}: {len(matching)} incidents for one outage {begin, end}")
+            # One that began before is of an earlier outage: nobody could see that one's end, perhaps.
+            its = [each for each in matching if each[0] >= begin]
+            if len(its) > 1 and not touches(whole, plan.idle):
+                raise Violated(f"monitor {config.monitor_id}: {len(its)} incidents for one outage {begin, end}")
             healthy = sum(not touches(whole, [*plan.broken[region], *plan.cut[region]]) for region in plan.regions)
             needed = len(plan.regions) if len(plan.regions) <= 2 else len(plan.regions) // 2 + 1
             long_enough = end - begin >= margin and not touches(whole, plan.idle)
-            if long_enough and healthy >= needed and len(matching) != 1:
+            if long_enough and healthy >= needed and not matching:
                 raise Violated(f"monitor {config.monitor_id}: no incident for the outage {begin, end}")
             if long_enough and healthy >= needed and _verdict_at(store, config.monitor_id, end + margin) == "down":
                 raise Violated(f"monitor {config.monitor_id}: still down long after the outage {begin, end}")
@@ -409,7 +533,7 @@ def _may_be_known(plan: Plan, outage: Span, margin: int) -> Iterator[Span]:
     yield begin, end + margin
     for cut in (span for spans in plan.cut.values() for span in spans):
         if touches(cut, [outage]):
-            yield cut[1], cut[1] + HELD_BACK_MS + plan.slowest_ms
+            yield cut[1], cut[1] + HELD_BACK_MS + plan.slowest_ms + JOSTLED_MS
 
 
 def _verdict_at(store: Store, monitor_id: int, at_ms: int) -> str:
