@@ -74,7 +74,7 @@ def namespace(cables: int) -> Iterator[Namespace]:
 
 def _cable(name: str, number: int, index: int) -> Cable:
     device, inner = f"fw{os.getpid() % 100000}a{number}{index}", f"in{index}"
-    net = f"10.231.{os.getpid() % 250}.{(number * 4 + index) * 4 % 252}"
+    net = f"10.{231 + index}.{os.getpid() % 250}.{number * 4 % 252}"  # each cable leads into a network of its own
     prefix, _, last = net.rpartition(".")
     here, there = f"{prefix}.{int(last) + 1}", f"{prefix}.{int(last) + 2}"
     _ip("link", "add", device, "type", "veth", "peer", "name", inner, "netns", name)
