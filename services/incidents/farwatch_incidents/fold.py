@@ -23,7 +23,7 @@ from farwatch_incidents import queries
 from farwatch_incidents.changes import Changes
 from farwatch_incidents.clock import FoldClock
 from farwatch_incidents.feeding import feed
-from farwatch_incidents.following import follow
+from farwatch_incidents.following import AT_ONCE, follow
 from farwatch_incidents.intakes import Intakes
 from farwatch_incidents.live import tell_live
 from farwatch_incidents.loading import Loaded, load, load_configs, load_incident, load_regions, load_windows
@@ -38,6 +38,8 @@ from farwatch_store import Database, StoreUnavailable
 
 LINGER_SECONDS = 0.04
 """Between the starts of two batches: a transaction costs the same for one result and for a hundred."""
+FOLLOWED_ROUNDS = 20
+"""Of the log in one step: ten thousand events."""
 TICK_MS = 1_000
 PURGE_MS = 5_000
 STEP_SECONDS = 60.0
@@ -187,10 +189,10 @@ class Session:
         await self._begin_reading()
         messages = self._intakes.take(now_ms(), alone=self.fold.poison.one_by_one)
         self.in_hand = [(results_stream(region), message.sequence) for region, message in messages]
-        await self._feed(messages)
         if due or self.fold.nudge.is_set():
             self.fold.nudge.clear()
             await self._follow()
+        await self._feed(messages)
         if due:
             await self._tick()
         elif self._board.has_reviews:
@@ -244,26 +246,39 @@ class Session:
             self._board.announce(event)
 
     async def _meet_new_configs(self, batches: list[ResultBatch]) -> None:
-        """Results may be ahead of the log that we follow: an unknown monitor or a newer version is read at once."""
-        configs = self._board.configs
-        newer = {
-            result.monitor_id
-            for batch in batches
-            for result in batch.results
-            if (known := configs.get(result.monitor_id)) is None or known.config_version < result.config_version
-        }
-        if not newer:
+        """Results may be ahead of the log that we follow: an unknown monitor or a newer version is read at once.
+
+        The log first: a resumption that is told of later would end the incident that the first result after it opened.
+        """
+        if not self._newer_than_known(batches):
+            return
+        await self._follow()
+        if not (newer := self._newer_than_known(batches)):
             return
         async with self.db.connection() as connection:
             for config, alive in await load_configs(connection, sorted(newer)):
                 if alive:
                     self._board.set_config(config)
 
+    def _newer_than_known(self, batches: list[ResultBatch]) -> set[int]:
+        configs = self._board.configs
+        return {
+            result.monitor_id
+            for batch in batches
+            for result in batch.results
+            if (known := configs.get(result.monitor_id)) is None or known.config_version < result.config_version
+        }
+
     # -- configuration and time --------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
+        """Goes on from where this step has come already, up to the end of the log if that is not far."""
         async with self.db.connection() as connection:
-            self._next_position = await follow(connection, self._board, self._position, self._metas)
+            for _ in range(FOLLOWED_ROUNDS):
+                before = self._next_position
+                self._next_position = await follow(connection, self._board, before, self._metas)
+                if self._next_position - before < AT_ONCE:
+                    return
 
     async def _tick(self) -> None:
         self._ticked_ms = monotonic_ms()

@@ -110,9 +110,18 @@ async def test_pause_closes_without_recovery_and_resume_starts_at_pending(world:
     await world.folded(2)
     assert await world.one("select verdict from health.verdicts") == "pending"
     await world.say("eu", down(monitor_id, now_ms(), config_version=3))
-    await eventually(
-        lambda: world.one("select 1 from health.incidents where id = $1 and state = 'open'", incident_id + 1)
-    )
+    is_open = "select 1 from health.incidents where id = $1 and state = 'open'"
+    await eventually(lambda: world.one(is_open, incident_id + 1), timeout_seconds=15)
+    await followed(world)
+    assert await world.one(is_open, incident_id + 1), "the log told of the resumption before its first result counted"
+    assert await world.one("select count(*) from health.incidents") == 2
+
+
+async def followed(world: World) -> None:
+    """Waits until the fold has dealt with the last resumption that the log tells of."""
+    last = await world.one("select max(position) from log.events where type = 'monitor.resumed'")
+    behind = "select 1 from log.positions where consumer = 'incidents' and position >= $1"
+    await eventually(lambda: world.one(behind, last), timeout_seconds=15)
 
 
 async def test_delete_closes_and_results_in_flight_are_dropped(world: World, fold: Fold) -> None:
