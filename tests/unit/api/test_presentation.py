@@ -14,7 +14,8 @@ from farwatch_events.channels import CHANNEL_TYPES
 def result(
     second: int, outcome: str = "up", latency_ms: float | None = 10.0, error: str | None = None
 ) -> dict[str, Any]:
-    return {"slot": f"2026-01-01T00:00:{second:02d}Z", "outcome": outcome, "latency_ms": latency_ms, "error": error}
+    slot = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
+    return {"slot": slot, "outcome": outcome, "latency_ms": latency_ms, "error": error}
 
 
 @pytest.mark.parametrize(

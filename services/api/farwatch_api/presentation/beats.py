@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
+
+from farwatch_api.rows import Row
 
 BEATS = 40
 _CODES = {"up": "u", "degraded": "g", "down": "d", "unknown": "x", "maintenance": "m"}
-_REASON_MAX_CHARS = 160
+REASON_MAX = 160
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(NamedTuple):
     slot_ms: int
     outcome: str
     latency_ms: float | None
@@ -31,24 +32,36 @@ class Bar:
     summary: str
 
 
+Result = Row
+"""A row with `slot`, `outcome`, `latency_ms` and `error`."""
+
+
 def combine(
-    regions: Mapping[str, Sequence[Mapping[str, Any]]], maintenance: Sequence[tuple[datetime, datetime]] = ()
+    regions: Mapping[str, Sequence[Result]], maintenance: Sequence[tuple[datetime, datetime]] = ()
 ) -> list[Beat]:
     """One beat a slot: what most of the regions saw; a failure that only some saw counts as degraded."""
-    slots: dict[datetime, list[Mapping[str, Any]]] = {}
-    several = len(regions) > 1
+    beats = _of_one(*regions.values()) if len(regions) == 1 else _of_several(regions)
+    beats = beats[-BEATS:]
+    return [_covered(beat, maintenance) for beat in beats] if maintenance else beats
+
+
+def _of_one(results: Sequence[Result]) -> list[Beat]:
+    return [
+        Beat(_milliseconds(row["slot"]), row["outcome"], row["latency_ms"], (row["error"] or "")[:REASON_MAX] or None)
+        for row in sorted(results, key=_slot)
+    ]
+
+
+def _of_several(regions: Mapping[str, Sequence[Result]]) -> list[Beat]:
+    slots: dict[datetime, list[tuple[str, Result]]] = {}
     for region, results in regions.items():
         for result in results:
-            at = datetime.fromisoformat(result["slot"])
-            named = {**result, "error": f"{region}: {result['error']}"} if several and result["error"] else result
-            slots.setdefault(at, []).append(named)
-    beats = [_beat(at, slots[at]) for at in sorted(slots)]
-    return [_covered(beat, maintenance) for beat in beats][-BEATS:]
+            slots.setdefault(result["slot"], []).append((region, result))
+    return [_beat(at, slots[at]) for at in sorted(slots)]
 
 
-def _beat(at: datetime, results: Sequence[Mapping[str, Any]]) -> Beat:
-    outcomes = [result["outcome"] for result in results]
-    known = [outcome for outcome in outcomes if outcome != "unknown"]
+def _beat(at: datetime, results: Sequence[tuple[str, Result]]) -> Beat:
+    known = [result["outcome"] for _, result in results if result["outcome"] != "unknown"]
     down = known.count("down")
     if not known:
         outcome = "unknown"
@@ -56,15 +69,24 @@ def _beat(at: datetime, results: Sequence[Mapping[str, Any]]) -> Beat:
         outcome = "down"
     else:
         outcome = "degraded" if down or "degraded" in known else "up"
-    latencies = sorted(result["latency_ms"] for result in results if result["latency_ms"] is not None)
-    reasons = "; ".join(dict.fromkeys(result["error"] for result in results if result["error"]))
+    latencies = sorted(result["latency_ms"] for _, result in results if result["latency_ms"] is not None)
+    reasons = "; ".join(dict.fromkeys(f"{region}: {result['error']}" for region, result in results if result["error"]))
     middle = latencies[len(latencies) // 2] if latencies else None
-    return Beat(int(at.timestamp() * 1000), outcome, middle, reasons[:_REASON_MAX_CHARS] or None)
+    return Beat(_milliseconds(at), outcome, middle, reasons[:REASON_MAX] or None)
+
+
+def _slot(result: Result) -> datetime:
+    at: datetime = result["slot"]
+    return at
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def _covered(beat: Beat, maintenance: Sequence[tuple[datetime, datetime]]) -> Beat:
     inside = any(s.timestamp() * 1000 <= beat.slot_ms < e.timestamp() * 1000 for s, e in maintenance)
-    return Beat(beat.slot_ms, "maintenance", beat.latency_ms, beat.reason) if inside else beat
+    return beat._replace(outcome="maintenance") if inside else beat
 
 
 def pack(beats: Sequence[Beat]) -> Bar:
@@ -83,6 +105,7 @@ def summarise(beats: Sequence[Beat]) -> str:
     """ "Last 40 checks: 38 up, 2 down." """
     if not beats:
         return "No checks yet."
-    counts = {name: sum(beat.outcome == name for beat in beats) for name in _CODES}
+    outcomes = [beat.outcome for beat in beats]
+    counts = {name: outcomes.count(name) for name in _CODES}
     parts = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     return f"Last {len(beats)} checks: {parts}." if len(beats) > 1 else f"Last check: {beats[0].outcome}."

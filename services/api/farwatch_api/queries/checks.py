@@ -85,24 +85,25 @@ def _hour(row: Row) -> dict[str, Any]:
     }
 
 
-async def heartbeat_bars(
+async def last_results(
     connection: Connection, monitor_ids: Sequence[int], number: int, now: datetime
-) -> dict[int, dict[str, list[dict[str, Any]]]]:
-    """The last `number` scheduled results of each monitor and region, oldest first: {monitor: {region: [result]}}."""
-    bars: dict[int, dict[str, list[dict[str, Any]]]] = {monitor_id: {} for monitor_id in monitor_ids}
+) -> dict[int, dict[str, list[Row]]]:
+    """The last `number` scheduled results of each monitor and region, oldest first: {monitor: {region: [row]}}."""
+    found: dict[int, dict[str, list[Row]]] = {monitor_id: {} for monitor_id in monitor_ids}
     for row in await connection.fetch(_BARS, list(monitor_ids), number, now):
-        results = bars[row["monitor_id"]].setdefault(row["region"], [])
-        results.append(
-            {
-                "slot": timestamp(row["slot"]),
-                "outcome": row["outcome"],
-                "latency_ms": rounded(row["latency_ms"], 1),
-                "error": row["error"],
-            }
-        )
+        found[row["monitor_id"]].setdefault(row["region"], []).append(row)
     return {
-        monitor_id: {region: results[-number:] for region, results in regions.items()}
-        for monitor_id, regions in bars.items()
+        monitor_id: {region: rows[-number:] for region, rows in regions.items()}
+        for monitor_id, regions in found.items()
+    }
+
+
+def heartbeat(row: Row) -> dict[str, Any]:
+    return {
+        "slot": timestamp(row["slot"]),
+        "outcome": row["outcome"],
+        "latency_ms": rounded(row["latency_ms"], 1),
+        "error": row["error"],
     }
 
 

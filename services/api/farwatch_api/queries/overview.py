@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from farwatch_api.presentation.beats import BEATS, Bar, combine, pack
-from farwatch_api.queries.checks import heartbeat_bars
+from farwatch_api.queries.checks import last_results
 from farwatch_api.queries.monitors import Filters
 from farwatch_api.queries.states import RANK, STATE, current_windows, windows_since
 from farwatch_api.queries.uptime import touching
@@ -77,11 +77,9 @@ async def order_of_all(connection: Connection) -> Sequence[int]:
 
 
 async def bars_of(connection: Connection, monitors: Sequence[Row], now: datetime) -> dict[int, Bar]:
-    found = await heartbeat_bars(connection, [monitor["id"] for monitor in monitors], BEATS, now)
-    oldest = min(
-        (result["slot"] for regions in found.values() for row in regions.values() for result in row), default=None
-    )
-    windows = await windows_since(connection, datetime.fromisoformat(oldest)) if oldest else []
+    found = await last_results(connection, [monitor["id"] for monitor in monitors], BEATS, now)
+    oldest = min((rows[0]["slot"] for regions in found.values() for rows in regions.values()), default=None)
+    windows = await windows_since(connection, oldest) if oldest else []
     return {
         monitor["id"]: pack(combine(found[monitor["id"]], touching(windows, monitor["id"], monitor["tags"])))
         for monitor in monitors

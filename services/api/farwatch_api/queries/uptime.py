@@ -35,7 +35,7 @@ _DAYS = f"""
 """  # noqa: S608
 
 # The verdict in force at $2 is the last change before it, whenever that was.
-_CHANGES = """
+CHANGES = """
     select monitor_id, at, verdict from health.verdict_changes where monitor_id = any($1::bigint[]) and at >= $2
     union all
     select wanted.id, before.at, before.verdict
@@ -119,7 +119,7 @@ async def _since(
     hours = {row["monitor_id"]: row for row in await connection.fetch(_HOURS, ids, start)}
     rolled_to = {monitor_id: row["last_at"] + timedelta(hours=1) for monitor_id, row in hours.items()}
     earliest = min((rolled_to.get(monitor_id, start) for monitor_id in ids), default=start)
-    changes = group_changes(await connection.fetch(_CHANGES, ids, earliest))
+    changes = group_changes(await connection.fetch(CHANGES, ids, earliest))
     windows = await windows_since(connection, earliest)
     dark = await dark_since(connection, earliest)
     answer = {}
@@ -157,66 +157,13 @@ async def uptime_series(connection: Connection, monitor: Row, days: int, now: da
     rows = await connection.fetch(_SERIES.format(table=table), monitor["id"], start, _floor(now, hourly=hourly))
     series = [(row["at"], seconds_of(row)) for row in rows]
     running = series[-1][0] + step if series else max(start, _floor(monitor["created_at"], hourly=hourly))
-    changes = group_changes(await connection.fetch(_CHANGES, [monitor["id"]], running)).get(monitor["id"], [])
+    changes = group_changes(await connection.fetch(CHANGES, [monitor["id"]], running)).get(monitor["id"], [])
     windows = touching(await windows_since(connection, running), monitor["id"], monitor["tags"])
     dark = await dark_since(connection, running)
     while running <= now:
         series.append((running, between(changes, running, min(running + step, now), windows, dark)))
         running += step
     return [{"at": at, "seconds": seconds, "span_seconds": span(at, step, monitor, now)} for at, seconds in series]
-
-
-_MANY = "select id, tags, created_at from config.monitors where id = any($1::bigint[]) and deleted_at is null"
-
-# A row a monitor: thousands of narrow ones would take the driver longer than the database.
-_MANY_DAYS = """
-    select monitor_id, array_agg(at) as at, array_agg(up_seconds) as up, array_agg(degraded_seconds) as degraded,
-        array_agg(down_seconds) as down, array_agg(unknown_seconds) as unknown,
-        array_agg(maintenance_seconds) as maintenance
-    from health.uptime_days where monitor_id = any($1::bigint[]) and at >= $2 and at < $3 group by monitor_id
-"""
-
-_DAY = timedelta(days=1)
-_NOTHING = Seconds()
-
-
-async def uptime_bars(
-    connection: Connection, monitor_ids: Sequence[int], days: int, now: datetime
-) -> tuple[list[datetime], dict[int, list[tuple[Seconds, float]]]]:
-    """The days, oldest first, and for each monitor that exists its seconds in each of them with how many seconds the
-    day had for it: what lies before it was made and after now left out. What is not rolled up yet is computed."""
-    today = floor_day(now)
-    dates = [today - timedelta(days=number) for number in range(days - 1, -1, -1)]
-    monitors = await connection.fetch(_MANY, list(monitor_ids))
-    rolled: dict[int, dict[datetime, Seconds]] = {monitor["id"]: {} for monitor in monitors}
-    for row in await connection.fetch(_MANY_DAYS, list(rolled), dates[0], today):
-        figures = map(Seconds, row["up"], row["degraded"], row["down"], row["unknown"], row["maintenance"])
-        rolled[row["monitor_id"]] = dict(zip(row["at"], figures, strict=True))
-    open_from = {
-        monitor["id"]: _open_from(rolled[monitor["id"]], monitor["created_at"], dates[0]) for monitor in monitors
-    }
-    earliest = min(open_from.values(), default=today)
-    changes = group_changes(await connection.fetch(_CHANGES, list(rolled), earliest))
-    windows = await windows_since(connection, earliest)
-    dark = await dark_since(connection, earliest)
-    bars: dict[int, list[tuple[Seconds, float]]] = {}
-    for monitor in monitors:
-        monitor_id, known = monitor["id"], rolled[monitor["id"]]
-        planned = touching(windows, monitor_id, monitor["tags"])
-        for at in dates:
-            if at >= open_from[monitor_id]:
-                until = min(at + timedelta(days=1), now)
-                known[at] = between(changes.get(monitor_id, []), at, until, planned, dark)
-        bars[monitor_id] = [
-            (known.get(at, _NOTHING), 86400.0 if monitor["created_at"] <= at < today else span(at, _DAY, monitor, now))
-            for at in dates
-        ]
-    return dates, bars
-
-
-def _open_from(rolled: Mapping[datetime, Seconds], created_at: datetime, first: datetime) -> datetime:
-    """The first day to compute from changes."""
-    return max(rolled) + timedelta(days=1) if rolled else max(first, floor_day(created_at))
 
 
 def _floor(moment: datetime, *, hourly: bool) -> datetime:

@@ -14,11 +14,11 @@ from farwatch_api.errors import NotFound
 from farwatch_api.hub import IDS_MAX
 from farwatch_api.params import Cursor, Hours, Id, Limit, RegionFilter
 from farwatch_api.problems import Invalid
-from farwatch_api.queries.checks import heartbeat_bars, hourly_checks, raw_checks
+from farwatch_api.queries.checks import heartbeat, hourly_checks, last_results, raw_checks
 from farwatch_api.queries.cursors import LARGEST_BIGINT
+from farwatch_api.queries.day_bars import DayFigures, uptime_bars
 from farwatch_api.queries.latency import Kept, latency_series
-from farwatch_api.queries.time_in_states import Seconds
-from farwatch_api.queries.uptime import describe, uptime_bars, uptime_periods, uptime_series
+from farwatch_api.queries.uptime import describe, uptime_periods, uptime_series
 from farwatch_api.rows import Row
 from farwatch_store import Connection
 
@@ -58,8 +58,15 @@ async def get_heartbeats(
 ) -> Response:
     ids = monitor_ids(monitors)
     async with deps.read() as connection:
-        bars = await heartbeat_bars(connection, ids, results, deps.now())
-    return success({"monitors": {str(monitor_id): regions for monitor_id, regions in bars.items()}})
+        found = await last_results(connection, ids, results, deps.now())
+    return success(
+        {
+            "monitors": {
+                str(monitor_id): {region: [heartbeat(row) for row in rows] for region, rows in regions.items()}
+                for monitor_id, regions in found.items()
+            }
+        }
+    )
 
 
 @bars_router.get("/uptime", summary="Uptime of many monitors by day, oldest first: what bars are drawn from")
@@ -73,21 +80,14 @@ async def get_uptime_bars(
     return success(
         {
             "days": [views.moment(at) for at in dates],
-            "monitors": {str(monitor_id): _columns(entries) for monitor_id, entries in bars.items()},
+            "monitors": {str(monitor_id): _columns(figures) for monitor_id, figures in bars.items()},
         }
     )
 
 
-def _columns(entries: Sequence[tuple[Seconds, float]]) -> dict[str, list[float | None]]:
+def _columns(figures: Sequence[DayFigures]) -> dict[str, Sequence[float | None]]:
     """Each figure as a list with an entry a day: a third of the size of an object a day."""
-    percents: list[float | None] = []
-    coverages: list[float | None] = []
-    downs: list[float | None] = []
-    for seconds, length in entries:
-        percent = seconds.uptime_percent()
-        percents.append(percent if percent is None or percent == 100.0 else round(percent, 4))
-        coverages.append(round(seconds.coverage(length), 4))
-        downs.append(round(seconds.down) if seconds.down else 0)
+    percents, coverages, downs = zip(*figures, strict=True)
     return {"uptime_percent": percents, "coverage": coverages, "down_seconds": downs}
 
 
