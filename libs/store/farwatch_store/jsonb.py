@@ -3,29 +3,30 @@
 import json
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
+
 from farwatch_store.connection import Connection
 
 _VERSION = b"\x01"
+_dump = TypeAdapter(Any).dump_json
+"""Several times as fast as json.dumps, which twice a result is a good part of what the fold costs. NaN becomes null."""
 
 
 def encode(value: Any) -> bytes:
     """`value` as jsonb's binary form. NUL and lone surrogates, which jsonb refuses, become U+FFFD:
     otherwise one odd byte in a target's answer would stop the whole batch it is part of."""
-    text = _dump(value)
     try:
-        if "\\u0000" not in text:
-            return _VERSION + text.encode()
-    except UnicodeEncodeError:
+        text = _dump(value)
+        if b"\\u0000" not in text:
+            return _VERSION + text
+    except PydanticSerializationError:
         pass
-    return _VERSION + _dump(_scrub(value)).encode()
+    return _VERSION + _dump(_scrub(value))
 
 
 def decode(data: bytes) -> Any:
     return json.loads(data[1:])
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _scrub(value: Any) -> Any:

@@ -18,6 +18,7 @@ from tests.support.servers import PostgresProcess
         ({"a": [1, 2.5, None, True], "ü": "日本"}, {"a": [1, 2.5, None, True], "ü": "日本"}),
         ({"body": "nul\0inside", "k\0": 1}, {"body": "nul\ufffdinside", "k\ufffd": 1}),
         (["lone \ud800 surrogate"], ["lone \ufffd surrogate"]),
+        ({"latency_ms": float("nan")}, {"latency_ms": None}),
         ("a backslash and \\u0000 in letters", "a backslash and \\u0000 in letters"),
         ("emoji \U0001f600 with nul \0", "emoji \U0001f600 with nul \ufffd"),
     ],
