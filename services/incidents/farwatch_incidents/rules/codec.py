@@ -1,6 +1,7 @@
 """States as compact JSON for their rows, and back. Positions are fixed: new fields go to the end."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from farwatch_events.events import RegionVote
@@ -37,7 +38,7 @@ def dump_local(state: LocalState) -> list[Any]:
         list(state.shares),
         state.run_since_ms,
         int(state.stale),
-        state.guard.model_dump(mode="json", exclude_defaults=True),
+        {} if state.guard is UNLEARNED else state.guard.model_dump(mode="json", exclude_defaults=True),
         [state.run_started_ms, state.run_id] if state.run_started_ms else [],
     ]
 
@@ -69,7 +70,7 @@ def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
         shares=tuple(data[19]) if len(data) > 19 else (),
         run_since_ms=data[20] if len(data) > 20 else 0,
         stale=bool(data[21]) if len(data) > 21 else False,
-        guard=Guard.model_validate(data[22]) if len(data) > 22 else UNLEARNED,
+        guard=Guard.model_validate(data[22]) if len(data) > 22 and data[22] else UNLEARNED,
         run_started_ms=run[0],
         run_id=run[1],
     )
@@ -155,5 +156,10 @@ def last_check(result: CheckResult, region: str, guard: Guard = UNLEARNED) -> di
 
 def rfc3339(ms: int) -> str:
     """2026-01-01T12:00:00Z, with milliseconds when there are any. ValueError outside the years 1 to 9999."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC).replace(tzinfo=None).isoformat()
-    return f"{moment}.{ms % 1000:03d}Z" if ms % 1000 else f"{moment}Z"
+    seconds, rest = divmod(ms, 1000)
+    return f"{_whole_second(seconds)}.{rest:03d}Z" if rest else f"{_whole_second(seconds)}Z"
+
+
+@lru_cache(maxsize=1024)
+def _whole_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
