@@ -1,6 +1,7 @@
 """Where answers are kept while they arrive: each up to a limit, all of them together up to another. Pure."""
 
 import zlib
+from collections.abc import Sequence
 from itertools import count
 
 from farwatch_prober.unfolding import Unfolder, unfolder_of
@@ -45,8 +46,8 @@ class Sink:
     """One answer. `on_header` and `on_body` are libcurl's callbacks: None goes on, 0 ends the transfer."""
 
     __slots__ = (
-        "_headers_held", "_keep", "_memory", "_quiet_until", "_unfolder", "chunks", "headers", "headers_size", "held",
-        "is_garbled", "number", "size", "starved",
+        "_headers_held", "_is_begun", "_keep", "_memory", "_quiet_until", "_unfolder", "chunks", "headers",
+        "headers_size", "held", "is_garbled", "number", "size", "starved",
     )  # fmt: skip
 
     def __init__(self, memory: Memory) -> None:
@@ -57,14 +58,15 @@ class Sink:
         self.headers: list[bytes] = []
         self.chunks: list[bytes] = []
         self.headers_size = self.size = self.held = 0
-        self.starved = self.is_garbled = False
+        self.starved = self.is_garbled = self._is_begun = False
         self._unfolder: Unfolder | None = None
 
     def begin(self, keep: int) -> None:
         """`keep` bytes of the body are kept, the rest is counted."""
         self.headers_size = self.size = self._headers_held = 0
         self._quiet_until = QUIET_BYTES
-        self._keep, self.starved, self.is_garbled, self._unfolder = keep, False, False, None
+        self._keep, self._unfolder = keep, None
+        self.starved = self.is_garbled = self._is_begun = False
         self._memory.open(self)
 
     def end(self) -> tuple[list[bytes], bytes]:
@@ -85,8 +87,6 @@ class Sink:
     def on_header(self, line: bytes) -> int | None:
         self.headers.append(line)
         self.headers_size = size = self.headers_size + len(line)
-        if line[:1] in b"cCH" and (line[:9].lower() == b"content-e" or line[:5] == b"HTTP/"):
-            return self._take_encoding(line)
         return None if size <= self._quiet_until else self._hold_headers()
 
     def _hold_headers(self) -> int | None:
@@ -97,26 +97,16 @@ class Sink:
         self._headers_held = self.headers_size
         return self._hold(more)
 
-    def _take_encoding(self, line: bytes) -> int | None:
-        """Ends the transfer of a body that cannot be read, before anything is set aside for it."""
-        name, _, value = line.partition(b":")
-        if line.startswith(b"HTTP/"):  # a new answer, after an interim one
-            self._unfolder = None
-        elif name.strip().lower() == b"content-encoding":
-            try:
-                self._unfolder = unfolder_of(value.decode("latin-1"))
-            except ValueError:
-                self.is_garbled = True
-                return 0
-        return self._hold_headers()
-
     def on_body(self, chunk: bytes) -> int | None:
+        if not self._is_begun:
+            self._begin_body()
         if self._unfolder is not None and not self.starved:
             try:
                 chunk = self._unfolder.unfold(chunk, BODY_MAX_BYTES - self.size)
             except zlib.error:
                 self.is_garbled = True
-                return 0
+        if self.is_garbled:
+            return 0
         room = self._keep - self.size
         self.size += len(chunk)
         if self.starved or self.size > BODY_MAX_BYTES:
@@ -125,6 +115,14 @@ class Sink:
             return None
         self.chunks.append(chunk if len(chunk) <= room else chunk[:room])
         return self._hold(min(len(chunk), room))
+
+    def _begin_body(self) -> None:
+        """One that cannot be read ends the transfer, before anything is set aside for it."""
+        self._is_begun = True
+        try:
+            self._unfolder = unfolder_of(encoding_of(self.headers))
+        except ValueError:
+            self.is_garbled = True
 
     def _hold(self, size: int) -> int | None:
         self.held += size
@@ -141,3 +139,17 @@ class Sink:
     @property
     def is_flooded(self) -> bool:
         return self.headers_size > HEADERS_MAX_BYTES
+
+
+def encoding_of(headers: Sequence[bytes]) -> str:
+    """What the last of the answers says its body is packed with, "" for nothing."""
+    if b"content-encoding" not in b"".join(headers).lower():  # nearly always, and quicker than to look at each
+        return ""
+    encoding = b""
+    for line in headers:
+        name, _, value = line.partition(b":")
+        if line.startswith(b"HTTP/"):  # a new answer, after an interim one
+            encoding = b""
+        elif name.strip().lower() == b"content-encoding":
+            encoding = value
+    return encoding.decode("latin-1")

@@ -59,7 +59,8 @@ class Worker:
         self._now_ms = now_ms
         self._log = log
         self._chunks: dict[tuple[int, int], Chunk] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._started = 0
         self._acks: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._last_slot_ms = 0
@@ -137,9 +138,8 @@ class Worker:
             return
         self._metrics.chunks.labels("taken").inc()
         for number, check in enumerate(checks, 1):
-            task = loop.create_task(self._run(key, chunk, check))
-            self._tasks.add(task)
-            task.add_done_callback(self._finished)
+            self._started += 1
+            self._tasks[self._started] = loop.create_task(self._run(self._started, key, chunk, check))
             if number % STARTS_A_TURN == 0 or number == len(checks):
                 await self.pace.breathe()
 
@@ -151,11 +151,18 @@ class Worker:
             outcome = failed(ErrorClass.INTERNAL, sentence)
             self._answer(key, chunk, Report(check, chunk.epoch, outcome, (), now_ms, now_ms))
 
-    async def _run(self, key: tuple[int, int], chunk: Chunk, check: Due) -> None:
-        report = await self._runner.report(check, chunk.epoch)
-        believed = report.outcome.error_class not in ON_THE_WAY or await self._trusts(report)
-        self._saw(report, believed)
-        self._answer(key, chunk, report, believed=believed)
+    async def _run(self, number: int, key: tuple[int, int], chunk: Chunk, check: Due) -> None:
+        """It takes itself out of the books: a callback of the task would cost a turn of the loop more."""
+        try:
+            report = await self._runner.report(check, chunk.epoch)
+            believed = report.outcome.error_class not in ON_THE_WAY or await self._trusts(report)
+            self._saw(report, believed)
+            self._answer(key, chunk, report, believed=believed)
+        except Exception as error:  # noqa: BLE001  # the chunk comes again
+            self._log.error("check_lost", exc_info=error)
+        finally:
+            del self._tasks[number]
+            self._freed.set()
 
     def _answer(self, key: tuple[int, int], chunk: Chunk, report: Report, *, believed: bool = True) -> None:
         self._metrics.count(report)
@@ -164,12 +171,6 @@ class Worker:
     def _send(self, key: tuple[int, int], chunk: Chunk, encoded: bytes, *, believed: bool = True) -> None:
         self.answered += 1
         self._outbox.add(encoded, lambda: self._stored(key, chunk), believed=believed)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._freed.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("check_lost", exc_info=error)
 
     def _stored(self, key: tuple[int, int], chunk: Chunk) -> None:
         chunk.left -= 1
@@ -213,11 +214,12 @@ class Worker:
             await puller.close()
             for message in await puller.take(max(1, puller.waiting), 0):
                 await message.nak()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=grace_seconds)
-        for task in list(self._tasks):
+        running = list(self._tasks.values())
+        if running:
+            await asyncio.wait(running, timeout=grace_seconds)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await self._outbox.close(store_seconds)
         await asyncio.gather(*self._acks, return_exceptions=True)
         for chunk in self._chunks.values():

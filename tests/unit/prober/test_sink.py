@@ -1,4 +1,4 @@
-from farwatch_prober.sink import BODY_MAX_BYTES, HEADERS_MAX_BYTES, Memory, Sink
+from farwatch_prober.sink import BODY_MAX_BYTES, HEADERS_MAX_BYTES, Memory, Sink, encoding_of
 
 
 def begun(memory: Memory, keep: int = BODY_MAX_BYTES) -> Sink:
@@ -72,5 +72,16 @@ def test_an_unknown_encoding_ends_the_transfer_in_any_case() -> None:
     for name in (b"Content-Encoding", b"content-encoding", b"CONTENT-ENCODING"):
         sink = begun(Memory())
         assert sink.on_header(b"Content-Type: text/html\r\n") is None
-        assert sink.on_header(name + b": teapot\r\n") == 0
+        assert sink.on_header(name + b": teapot\r\n") is None
+        assert not sink.is_garbled
+        assert sink.on_body(b"x") == 0
         assert sink.is_garbled
+        assert sink.on_body(b"x") == 0
+        assert sink.end()[1] == b""
+
+
+def test_the_encoding_is_that_of_the_last_answer() -> None:
+    interim = [b"HTTP/1.1 103 Early Hints\r\n", b"Content-Encoding: teapot\r\n", b"\r\n"]
+    last = [b"HTTP/1.1 200 OK\r\n", b"X-Content-Encoding: teapot\r\n", b"content-encoding : gzip\r\n", b"\r\n"]
+    assert encoding_of([*interim, *last]).strip() == "gzip"
+    assert encoding_of([*interim, last[0]]) == encoding_of([]) == ""
