@@ -1,11 +1,15 @@
 """Making text that others wrote harmless, and saying times and durations. Pure."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 _SPACES = re.compile(r"\s+")
-# C0, C1, the bidirectional overrides and isolates that can turn a line around, line and paragraph separators.
-_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]")
+# C0, C1, the bidirectional overrides and isolates that can turn a line around, line and paragraph separators, and what
+# is no character of a text: XML could not hold it.
+_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_TURNS = r"\u202a-\u202e\u2066-\u2069\u2028\u2029"
+_UNSEEN = re.compile(rf"[{_CONTROLS}{_TURNS}\ufeff\ufff9-\ufffb\ufffe\uffff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -22,6 +26,25 @@ def cut_bytes(text: str, limit: int) -> str:
     if len(encoded) <= limit:
         return text
     return encoded[: max(0, limit - 3)].decode(errors="ignore").rstrip() + "…"
+
+
+def fit(text: str, limit: int, measure: Callable[[str], int]) -> str:
+    """The longest beginning that measures at most `limit`, ending in an ellipsis when something was cut.
+
+    `measure` must not shrink as the text grows.
+    """
+    if measure(text) <= limit:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if measure(cut(text, middle)) <= limit else (low, middle - 1)
+    return cut(text, low)
+
+
+def units(text: str) -> int:
+    """Length in UTF-16: characters beyond the basic plane are two."""
+    return len(text.encode("utf-16-le", errors="replace")) // 2
 
 
 def one_line(text: str, limit: int) -> str:

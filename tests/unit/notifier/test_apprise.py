@@ -13,7 +13,7 @@ import pytest
 from farwatch_events.apprise_urls import SCHEMES
 from farwatch_notifier.channels import apprise
 from farwatch_notifier.channels.apprise import BusyError, Receipts, Threads, secrets_of
-from farwatch_notifier.channels.parts import plain_text
+from farwatch_notifier.channels.parts import JOINER, plain_text
 from farwatch_notifier.outcome import redact
 from tests.unit.notifier.test_looks import HOSTILE, hostile_alert
 
@@ -64,7 +64,7 @@ def test_keys_of_a_url_are_masked_written_either_way(url: str) -> None:
 def test_chats_behind_apprise_read_no_mention_and_no_link(text: str) -> None:
     shown = apprise.harmless(plain_text(hostile_alert(text)))
     assert not re.search(r"[@<][^\s\u2060]|\]\(", shown)
-    assert shown.replace(apprise.JOINER, "") == plain_text(hostile_alert(text)).replace(apprise.JOINER, "")
+    assert shown.replace(JOINER, "") == plain_text(hostile_alert(text)).replace(JOINER, "")
 
 
 async def test_threads_are_bounded_for_one_and_for_all_and_come_back() -> None:

@@ -45,6 +45,11 @@ HOSTILE = [
     "\\" * 300,
     "x" * 1_000_000,
     "<" * 5_000,
+    "=?utf-8?q?=0D=0ABcc:_victim@example.org=0D=0A=0D=0A<html>?= =?utf-8?b?DQpCY2M6IHZAeC5vcmc=?=",
+    "a\x00b\x07\x1b[31m\x7f\x85\ufffe c",
+    "``` \n~~~\n    code\n\n---\n| a | b |\n* one\n1. two\n![i](https://evil.example/i.png)",
+    "&lt;script&gt; &amp;lt; &#60;b&#62;",
+    "🔥" * 5_000,
 ]
 
 

@@ -17,7 +17,7 @@ from farwatch_notifier.channels.parts import plain_text
 from farwatch_notifier.message import Alert, Member, build_group, sample_alert
 from farwatch_notifier.outbound import HttpAnswer
 from farwatch_notifier.outcome import DeliveryError, Sent
-from farwatch_notifier.text import cut_bytes
+from farwatch_notifier.text import cut_bytes, units
 from tests.unit.notifier.samples import NOW_MS
 from tests.unit.notifier.test_looks import HOSTILE, KEY, PUBLIC, all_texts, hostile_alert, plain_alert, recovery
 
@@ -116,7 +116,7 @@ def read_html(text: str) -> Markup:
 @pytest.mark.parametrize("text", WIDEST)
 def test_telegram_escapes_everything_and_links_nothing_by_itself(text: str) -> None:
     body = telegram.render(TELEGRAM, hostile_alert(text))
-    assert telegram.units(body["text"]) <= telegram.MESSAGE_LIMIT
+    assert units(body["text"]) <= telegram.MESSAGE_LIMIT
     assert not re.search(r"&(?!amp;|lt;|gt;|quot;|#x27;)", body["text"])
     markup = read_html(body["text"])
     assert {tag for tag, _ in markup.tags} <= {"b", "code", "pre", "a"}
@@ -127,7 +127,7 @@ def test_telegram_escapes_everything_and_links_nothing_by_itself(text: str) -> N
 @given(text=st.text(alphabet="<>&@/ab😀", max_size=400), limit=st.integers(20, 300))
 def test_telegram_texts_fit_and_end_on_whole_entities(text: str, limit: int) -> None:
     shown = telegram.plain(text, limit)
-    assert telegram.units(shown) <= limit
+    assert units(shown) <= limit
     assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", shown)
 
 
@@ -255,7 +255,7 @@ def test_groups_of_a_thousand_fit_everywhere(name: str) -> None:
     alert = group("group_down", 1000, name)
     assert size(teams.render(alert)) <= teams.MESSAGE_MAX_BYTES
     text = telegram.render(TELEGRAM, alert)["text"]
-    assert telegram.units(text) <= telegram.MESSAGE_LIMIT
+    assert units(text) <= telegram.MESSAGE_LIMIT
     assert 'href="https://watch.example/incidents?told=msg_1"' in text
     assert "1000 monitors have trouble" in text
     assert len(ntfy.render(NTFY, alert)["message"].encode()) <= 4096

@@ -16,12 +16,12 @@ from urllib.parse import unquote, urlsplit
 
 from farwatch_events.channels import AppriseConfig
 from farwatch_events.monitor import MASK
-from farwatch_notifier.channels.parts import headline, plain_text
+from farwatch_notifier.channels.parts import JOINER, headline, plain_text
 from farwatch_notifier.message import Alert, Tone
 from farwatch_notifier.outbound import Outbound
 from farwatch_notifier.outcome import SHORTEST_SECRET, DeliveryError, Sent, redact
 from farwatch_notifier.retry import is_final_status
-from farwatch_notifier.text import cut, lines, one_line
+from farwatch_notifier.text import cut_bytes, lines, one_line
 
 if TYPE_CHECKING:
     from apprise import AppriseAsset
@@ -30,13 +30,13 @@ TIMEOUT_SECONDS = 15.0
 THREADS_PER_CHANNEL = 4
 THREADS_MAX = 64
 REMEMBERED_MAX = 4096
-TITLE_LIMIT = 250
+TITLE_MAX_BYTES = 300
+"""As a mail's subject they become three times as many, in one line, of which SMTP takes 998."""
 BODY_LIMIT = 4000
 SAID_LIMIT = 2000
 TYPES: dict[Tone, str] = {"bad": "failure", "warning": "warning", "good": "success", "note": "info"}
 
-JOINER = "\u2060"
-_STARTS = re.compile(r"([@<](?=\S)|\](?=\())")
+_STARTS = re.compile(r"([@<](?=\S)|\](?=\()|=(?=\?))")
 _STATUS = re.compile(r"\berror\s*[=:]\s*(\d{3})\b", re.IGNORECASE)
 
 
@@ -122,7 +122,7 @@ _loading = threading.Lock()
 
 async def send(config: AppriseConfig, alert: Alert, dedup_key: str, outbound: Outbound) -> Sent:  # noqa: ARG001
     """To each URL that has not taken it yet, one after the other; fails when one of them does."""
-    title = harmless(cut(headline(alert), TITLE_LIMIT))
+    title = cut_bytes(harmless(headline(alert)), TITLE_MAX_BYTES)
     text = harmless(lines(plain_text(alert), BODY_LIMIT))
     shown = "\n".join([*(f"apprise {_shown(url)}" for url in config.targets), "", title, "", text])
     answers: list[str] = []
@@ -151,7 +151,8 @@ async def send(config: AppriseConfig, alert: Alert, dedup_key: str, outbound: Ou
 
 
 def harmless(text: str) -> str:
-    """With an invisible joiner where chats would read a mention (@all, <!here>) or a link of Markdown."""
+    """With an invisible joiner where chats read a mention (@all, <!here>) or a link of Markdown, and mail programs
+    an encoded word (=?utf-8?…), which may hide line breaks."""
     return _STARTS.sub(f"\\1{JOINER}", text)
 
 

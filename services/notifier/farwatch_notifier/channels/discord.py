@@ -12,13 +12,15 @@ from farwatch_notifier.channels.parts import links
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import HttpAnswer, HttpCall, Outbound, show_host_only
 from farwatch_notifier.outcome import Sent
-from farwatch_notifier.text import cut, lines, one_line, rfc3339
+from farwatch_notifier.text import fit, lines, one_line, rfc3339
 
 TITLE_LIMIT = 256
 # One embed may hold 6,000 characters in all, so the parts get less than the 4,096 and 1,024 they may hold alone.
 DESCRIPTION_LIMIT = 1500
 FIELD_LIMIT = 700
 SHORT_FIELD_LIMIT = 300
+VALUE_MOST = 1024
+"""Only links to a very long public address come near; one that is cut would lead nowhere."""
 
 # Everything that starts markup, a mention, a timestamp, an emoji code or a link that Discord would make by itself.
 _MARKUP = re.compile(r"([\\*_~`|<>\[\]()#@:-])")
@@ -26,10 +28,11 @@ _MARKUP = re.compile(r"([\\*_~`|<>\[\]()#@:-])")
 
 def escape(text: str, limit: int) -> str:
     """Text that shows as it is: markup, mentions and links lose their meaning. Cut before a backslash splits."""
-    shown = one_line(text, limit)
-    while len(escaped := _MARKUP.sub(r"\\\1", shown)) > limit:
-        shown = cut(shown, len(shown) - max(1, (len(escaped) - limit) // 2))
-    return escaped
+    return _escaped(fit(one_line(text, limit), limit, lambda shown: len(_escaped(shown))))
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text)
 
 
 def code_block(text: str, limit: int) -> str:
@@ -65,7 +68,7 @@ def _fields(alert: Alert) -> list[tuple[str, str, bool]]:
         ("Answer", code_block(alert.answered_excerpt, 600) if alert.answered_excerpt else None, False),
         ("Act", " · ".join(f"[{words}](<{_address(url)}>)" for words, url in links(alert)[1:]), False),
     ]
-    return [(name, value, inline) for name, value, inline in found if value]
+    return [(name, value, inline) for name, value, inline in found if value and len(value) <= VALUE_MOST]
 
 
 def _address(url: str) -> str:

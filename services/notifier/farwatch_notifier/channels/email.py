@@ -10,6 +10,7 @@ import aiosmtplib
 
 from farwatch_events.channels import EmailConfig
 from farwatch_notifier.channels.email_body import render_html, render_text
+from farwatch_notifier.channels.parts import JOINER, headline
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import Outbound
 from farwatch_notifier.outcome import DeliveryError, Sent, redact
@@ -26,7 +27,7 @@ def render(config: EmailConfig, alert: Alert, dedup_key: str) -> EmailMessage:
     message = EmailMessage(policy=SMTP_POLICY)
     domain = _NOT_ID.sub("", parseaddr(config.from_email)[1].rpartition("@")[2]) or "farwatch.invalid"
     root = f"<farwatch.{_NOT_ID.sub('-', alert.thread)}@{domain}>"
-    message["Subject"] = one_line(f"{alert.symbol} {alert.title}", SUBJECT_LIMIT)
+    message["Subject"] = subject_of(alert)
     message["From"] = config.from_email
     message["To"] = ", ".join(config.recipients)
     message["Message-ID"] = f"<{dedup_key}@{domain}>"
@@ -39,8 +40,13 @@ def render(config: EmailConfig, alert: Alert, dedup_key: str) -> EmailMessage:
     return message
 
 
+def subject_of(alert: Alert) -> str:
+    """What looks like an encoded word would be decoded, and line breaks in it would begin headers of their own."""
+    return one_line(headline(alert), SUBJECT_LIMIT).replace("=?", f"={JOINER}?")
+
+
 async def send(config: EmailConfig, alert: Alert, dedup_key: str, outbound: Outbound) -> Sent:
-    rendered = f"{alert.symbol} {alert.title}\n\n{render_text(alert)}"
+    rendered = f"{headline(alert)}\n\n{render_text(alert)}"
     shown = _shown(config, alert, dedup_key)
     try:
         message = render(config, alert, dedup_key)
@@ -80,7 +86,7 @@ def _shown(config: EmailConfig, alert: Alert, dedup_key: str) -> str:
         f"SMTP {config.smtp_server}:{config.smtp_port} ({config.use_tls}, {signed_in})",
         f"From: {config.from_email}",
         f"To: {', '.join(config.recipients)}",
-        f"Subject: {one_line(f'{alert.symbol} {alert.title}', SUBJECT_LIMIT)}",
+        f"Subject: {subject_of(alert)}",
         f"Message-ID: {dedup_key}",
     ]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from farwatch_notifier.channels.parts import details, headline, links
 from farwatch_notifier.message import Alert, Member, Tone
 from farwatch_notifier.outbound import HttpCall, Outbound
 from farwatch_notifier.outcome import Sent
-from farwatch_notifier.text import lines, one_line, rfc3339
+from farwatch_notifier.text import fit, lines, one_line, rfc3339, units
 
 SUMMARY_LIMIT = 1024
 VALUE_LIMIT = 1000
@@ -79,8 +79,9 @@ def _payload(alert: Alert) -> dict[str, Any]:
     told = {label: one_line(value, VALUE_LIMIT) for label, value in details(alert)}
     if alert.answered_excerpt:
         told["Answer"] = lines(alert.answered_excerpt, VALUE_LIMIT)
+    summary = one_line(f"{alert.title}: {alert.error}" if alert.error else alert.title, SUMMARY_LIMIT)
     return {
-        "summary": one_line(f"{alert.title}: {alert.error}" if alert.error else alert.title, SUMMARY_LIMIT),
+        "summary": fit(summary, SUMMARY_LIMIT, units),
         "source": one_line(alert.target or alert.region or alert.monitor_name or "Farwatch", VALUE_LIMIT),
         "timestamp": rfc3339(alert.at_ms),
         "custom_details": told,

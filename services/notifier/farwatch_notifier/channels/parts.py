@@ -3,6 +3,9 @@
 from farwatch_notifier.message import Alert
 from farwatch_notifier.text import say_time
 
+JOINER = "\u2060"
+"""Invisible; between two characters it keeps what they would begin from beginning."""
+
 
 def headline(alert: Alert) -> str:
     return f"{alert.symbol} {alert.title}"

@@ -12,7 +12,7 @@ from farwatch_notifier.channels.parts import details, headline, links
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import HttpCall, Outbound, show_host_only
 from farwatch_notifier.outcome import Sent
-from farwatch_notifier.text import cut, lines, one_line
+from farwatch_notifier.text import fit, lines, one_line, units
 
 HEADER_LIMIT = 150
 SECTION_LIMIT = 3000
@@ -22,10 +22,16 @@ FALLBACK_LIMIT = 3000
 
 def escape(text: str, limit: int) -> str:
     """For mrkdwn and fallback texts. Cut before an entity splits; @names are not linked without <>."""
-    shown = one_line(text, limit)
-    while len(escaped := shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) > limit:
-        shown = cut(shown, len(shown) - max(1, (len(escaped) - limit) // 5))
-    return escaped
+    return _entities(fit(one_line(text, limit), limit, _units))
+
+
+def _entities(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _units(text: str) -> int:
+    """Length as Slack may count at most: what it keeps has entities, and its clients count UTF-16."""
+    return units(_entities(text))
 
 
 def render(alert: Alert) -> dict[str, Any]:
@@ -44,11 +50,11 @@ def render(alert: Alert) -> dict[str, Any]:
 
 
 def _plain(text: str, limit: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": one_line(text, limit) or "–", "emoji": False}
+    return {"type": "plain_text", "text": fit(one_line(text, limit), limit, _units) or "–", "emoji": False}
 
 
 def _plain_lines(text: str, limit: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": lines(text, limit) or "–", "emoji": False}
+    return {"type": "plain_text", "text": fit(lines(text, limit), limit, _units) or "–", "emoji": False}
 
 
 def _label(name: str) -> dict[str, Any]:

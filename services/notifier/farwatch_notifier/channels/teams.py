@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from farwatch_events.channels import TeamsConfig
-from farwatch_notifier.channels.parts import details, headline, links
+from farwatch_notifier.channels.parts import JOINER, details, headline, links
 from farwatch_notifier.message import Alert, Tone
 from farwatch_notifier.outbound import HttpCall, Outbound, show_host_only
 from farwatch_notifier.outcome import DeliveryError, Sent
@@ -18,9 +18,13 @@ from farwatch_notifier.text import cut_bytes, lines, one_line
 
 MESSAGE_MAX_BYTES = 28_000
 TITLE_LIMIT = 300
+FALLBACK_LIMIT = 200
 SENTENCE_LIMIT = 2_500
 VALUE_LIMIT = 1_500
 STYLES: dict[Tone, str] = {"bad": "attention", "warning": "warning", "good": "good", "note": "accent"}
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&-])")
+_STARTS = re.compile(r"([@:.])(?=\S)")
 
 # Older webhooks answer 200 and say in words that Teams refused the message.
 _REFUSED = re.compile(r"HTTP error (\d{3})")
@@ -32,13 +36,19 @@ def render(alert: Alert) -> dict[str, Any]:
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "version": "1.4",
-        "fallbackText": cut_bytes(headline(alert), TITLE_LIMIT),
+        "fallbackText": _escape(headline(alert)),
         "msteams": {"width": "Full"},
         "body": [_head(alert), *(_fact(label, value) for label, value in details(alert)), *_excerpt(alert)],
         "actions": [{"type": "Action.OpenUrl", "title": words, "url": address} for words, address in links(alert)],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _escape(text: str) -> str:
+    """For the one text that may be read as Markdown; a joiner keeps addresses in it from becoming links."""
+    shown = one_line(text, FALLBACK_LIMIT)
+    return _STARTS.sub(rf"\1{JOINER}", _MARKUP.sub(r"\\\1", shown))
 
 
 def _head(alert: Alert) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from farwatch_events.channels import TelegramConfig
 from farwatch_events.monitor import MASK
-from farwatch_notifier.channels.parts import details, headline, links
+from farwatch_notifier.channels.parts import JOINER, details, headline, links
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import HttpAnswer, HttpCall, Outbound
 from farwatch_notifier.outcome import Sent
-from farwatch_notifier.text import cut, lines, one_line
+from farwatch_notifier.text import fit, lines, one_line, units
 
 MESSAGE_LIMIT = 4096
 TITLE_LIMIT = 400
@@ -25,28 +25,24 @@ VALUE_LIMIT = 230
 EXCERPT_LIMIT = 400
 SENTENCE_LEAST = 300
 _STARTS = re.compile(r"([@#/.:$])(?=\S)")
-_JOINER = "\u2060"
-
-
-def units(text: str) -> int:
-    """Length as Telegram counts: characters beyond the basic plane are two."""
-    return len(text.encode("utf-16-le", errors="replace")) // 2
 
 
 def plain(text: str, limit: int) -> str:
     """Text that shows as it is and links nothing, within `limit` units."""
-    return _fit(one_line(text, limit), limit, lambda shown: escape(_STARTS.sub(rf"\1{_JOINER}", shown), quote=False))
+    return _escape_within(one_line(text, limit), limit, lambda shown: _STARTS.sub(rf"\1{JOINER}", shown))
 
 
 def code(text: str, limit: int) -> str:
-    return f"<code>{_fit(one_line(text, limit), limit, lambda shown: escape(shown, quote=False))}</code>"
+    return f"<code>{_escape_within(one_line(text, limit), limit)}</code>"
 
 
-def _fit(shown: str, limit: int, change: Callable[[str], str]) -> str:
+def _escape_within(text: str, limit: int, change: Callable[[str], str] = str) -> str:
     """Cuts before the change, so that no entity is halved."""
-    while units(changed := change(shown)) > limit:
-        shown = cut(shown, len(shown) - max(1, (units(changed) - limit) // 6))
-    return changed
+
+    def changed(shown: str) -> str:
+        return escape(change(shown), quote=False)
+
+    return changed(fit(text, limit, lambda shown: units(changed(shown))))
 
 
 def render(config: TelegramConfig, alert: Alert) -> dict[str, Any]:
@@ -55,7 +51,7 @@ def render(config: TelegramConfig, alert: Alert) -> dict[str, Any]:
     parts = ["\n".join(f"{label}: {code(value, VALUE_LIMIT)}" for label, value in details(alert))]
     if alert.answered_excerpt:
         shown = lines(alert.answered_excerpt, EXCERPT_LIMIT)
-        parts.append(f"<pre>{_fit(shown, EXCERPT_LIMIT, lambda text: escape(text, quote=False))}</pre>")
+        parts.append(f"<pre>{_escape_within(shown, EXCERPT_LIMIT)}</pre>")
     parts.append(" · ".join(f'<a href="{escape(address)}">{words}</a>' for words, address in links(alert)))
     rest = "".join(f"\n\n{part}" for part in parts if part)
     body: dict[str, Any] = {
