@@ -60,6 +60,11 @@ def failed(error_class: ErrorClass, sentence: str, **facts: Any) -> ProbeOutcome
     return ProbeOutcome(outcome=outcome, error_class=error_class, error=sentence, **facts)
 
 
+def rounded(milliseconds: float) -> float:
+    """To the microsecond, for durations; round(…, 3) costs five times as much."""
+    return int(milliseconds * 1000 + 0.5) / 1000
+
+
 def endpoint(address: str, port: int) -> str:
     """The pair as people write it: an IPv6 address in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

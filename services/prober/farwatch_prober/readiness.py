@@ -58,9 +58,8 @@ class Readiness:
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Readiness] = WeakKeyDictionary()
 
 
-def readiness() -> Readiness:
-    """The running loop's."""
-    loop = asyncio.get_running_loop()
+def readiness(loop: asyncio.AbstractEventLoop) -> Readiness:
+    """The loop's own."""
     found = _of_loops.get(loop)
     if found is None:
         found = _of_loops[loop] = Readiness(loop)

@@ -84,7 +84,7 @@ class Runner:
             outcome = await self._try(due, spec, try_timeout_ms(allowance, try_started_ms) / 1000, try_started_ms)
             tries.append((try_started_ms, outcome))
             evidence = evidence or outcome.evidence
-        lag_ms = round(self._lag_ms(), 1)
+        lag_ms = int(self._lag_ms() * 10 + 0.5) / 10
         return Report(due, epoch, outcome, tries, started_ms, self._now_ms(), evidence, lag_ms)
 
     async def _try(self, due: Due, spec: MonitorSpec, timeout_seconds: float, now_ms: int) -> ProbeOutcome:

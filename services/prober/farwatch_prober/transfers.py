@@ -7,7 +7,7 @@ from farwatch_events.results import Certificate, ErrorClass
 from farwatch_prober import classify
 from farwatch_prober.certificates import certificate_at
 from farwatch_prober.curl import CurlRequest, Transfer
-from farwatch_prober.outcome import Phases, endpoint
+from farwatch_prober.outcome import Phases, endpoint, rounded
 
 
 @dataclass(slots=True)
@@ -40,15 +40,15 @@ class Timings:
 
     def phases(self) -> Phases:
         return Phases(
-            None if self.dns_ms is None else round(self.dns_ms, 3),
-            None if self.connect_ms is None else round(self.connect_ms, 3),
-            None if self.tls_ms is None else round(self.tls_ms, 3),
-            None if self.wait_ms is None else round(self.wait_ms, 3),
-            None if self.transfer_ms is None else round(self.transfer_ms, 3),
+            None if self.dns_ms is None else rounded(self.dns_ms),
+            None if self.connect_ms is None else rounded(self.connect_ms),
+            None if self.tls_ms is None else rounded(self.tls_ms),
+            None if self.wait_ms is None else rounded(self.wait_ms),
+            None if self.transfer_ms is None else rounded(self.transfer_ms),
         )
 
     def latency(self) -> float:
-        return round(self.latency_ms, 3)
+        return rounded(self.latency_ms)
 
 
 def _plus(sum_ms: float | None, more_ms: float) -> float:

@@ -9,7 +9,7 @@ from farwatch_prober.context import ProbeContext
 from farwatch_prober.dnsvalues import question_name, values
 from farwatch_prober.judge import UP, Judgement, judge, judge_values, outcome_of, rules_of
 from farwatch_prober.nameserver import ServerFault
-from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, endpoint, failed, in_words
+from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, endpoint, failed, in_words, rounded
 from farwatch_runtime.expectations import Facts
 
 
@@ -21,7 +21,7 @@ async def probe(spec: DnsMonitor, context: ProbeContext) -> ProbeOutcome:
         reply = await context.tools.resolver.ask(name, record_type, context.deadline)
     else:
         reply = await _ask_server(server, name, record_type, context, by_tcp=spec.transport == "tcp")
-    took_ms = round((time.perf_counter() - started) * 1000, 3)
+    took_ms = rounded((time.perf_counter() - started) * 1000)
     return _judged(spec, context, reply, took_ms)
 
 

@@ -8,7 +8,7 @@ from farwatch_prober.classify import classify_connect
 from farwatch_prober.context import ProbeContext
 from farwatch_prober.icmp import PingResult
 from farwatch_prober.judge import judge, judge_loss, outcome_of, phase_facts, rules_of
-from farwatch_prober.outcome import Phases, ProbeOutcome, failed
+from farwatch_prober.outcome import Phases, ProbeOutcome, failed, rounded
 from farwatch_runtime.expectations import Facts
 
 
@@ -19,7 +19,7 @@ async def probe(spec: PingMonitor, context: ProbeContext) -> ProbeOutcome:
         result = await _ping_first(addresses, spec.packets, timeout_seconds, context)
     except OSError as error:
         error_class, sentence = classify_connect(error.errno or 0, addresses[0], timeout_seconds)
-        return failed(error_class, sentence, phases=Phases(dns_ms=round(dns_ms, 3)), address=addresses[0])
+        return failed(error_class, sentence, phases=Phases(dns_ms=rounded(dns_ms)), address=addresses[0])
     return _judged(spec, context, result, dns_ms)
 
 
@@ -47,9 +47,9 @@ def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms
     if (silence := judge_loss(result.received, result.sent, context.timeout_seconds, spec.host)) is not None:
         return _silent(spec, context, result, dns_ms, silence)
     average_ms = sum(result.round_trips) / result.received * 1000
-    latency_ms = round(dns_ms + average_ms, 3)
+    latency_ms = rounded(dns_ms + average_ms)
     lost = result.sent - result.received
-    phases = Phases(dns_ms=round(dns_ms, 3), wait_ms=round(average_ms, 3))
+    phases = Phases(dns_ms=rounded(dns_ms), wait_ms=rounded(average_ms))
     rules = rules_of(spec.assertions, spec.degraded_ms)
     if not rules and not lost:
         return ProbeOutcome("up", latency_ms, phases, address=context.address)
@@ -72,7 +72,7 @@ def _judged(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms
 
 def _silent(spec: PingMonitor, context: ProbeContext, result: PingResult, dns_ms: float, silence: str) -> ProbeOutcome:
     """Down whatever is expected: an assertion that forgives some loss does not speak of all of it."""
-    phases = Phases(dns_ms=round(dns_ms, 3))
+    phases = Phases(dns_ms=rounded(dns_ms))
     facts = Facts({**phase_facts(None, phases), "packet_loss": 100.0, "ip": context.address})
     judged = judge(rules_of(spec.assertions, None), facts)
     error_class = ErrorClass.UNREACHABLE if result.errors else ErrorClass.TIMEOUT
@@ -85,4 +85,4 @@ def jitter_ms(round_trips: list[float]) -> float | None:
     if len(round_trips) < 2:
         return None
     steps = [abs(after - before) for before, after in pairwise(round_trips)]
-    return round(sum(steps) / len(steps) * 1000, 3)
+    return rounded(sum(steps) / len(steps) * 1000)

@@ -9,7 +9,7 @@ from farwatch_prober.dial import DialFault, dial
 from farwatch_prober.evidence import BODY_CHARACTERS
 from farwatch_prober.greetings import unescape
 from farwatch_prober.judge import Judgement, certificate_facts, judge, outcome_of, phase_facts, rules_of
-from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, endpoint, failed
+from farwatch_prober.outcome import Phases, ProbeFailure, ProbeOutcome, endpoint, failed, rounded
 from farwatch_runtime.expectations import Facts
 
 
@@ -23,8 +23,8 @@ async def probe(spec: PortMonitor, context: ProbeContext) -> ProbeOutcome:
         context.address = fault.address
         where = endpoint(fault.address, spec.port)
         error_class, sentence = classify_connect(fault.os_errno, where, context.timeout_seconds)
-        return failed(error_class, sentence, phases=Phases(dns_ms=round(dns_ms, 3)), address=fault.address)
-    phases = Phases(dns_ms=round(dns_ms, 3), connect_ms=round(connected.seconds * 1000, 3))
+        return failed(error_class, sentence, phases=Phases(dns_ms=rounded(dns_ms)), address=fault.address)
+    phases = Phases(dns_ms=rounded(dns_ms), connect_ms=rounded(connected.seconds * 1000))
     return _judged(spec, phases, connected.address)
 
 
@@ -72,10 +72,10 @@ async def _talk(spec: PortMonitor, context: ProbeContext, talk: Conversation) ->
 
 def _phases(talk: Conversation, dns_ms: float) -> Phases:
     return Phases(
-        dns_ms=round(dns_ms, 3),
-        connect_ms=round(talk.connect_seconds * 1000, 3),
-        tls_ms=None if talk.tls_seconds is None else round(talk.tls_seconds * 1000, 3),
-        wait_ms=None if talk.wait_seconds is None else round(talk.wait_seconds * 1000, 3),
+        dns_ms=rounded(dns_ms),
+        connect_ms=rounded(talk.connect_seconds * 1000),
+        tls_ms=None if talk.tls_seconds is None else rounded(talk.tls_seconds * 1000),
+        wait_ms=None if talk.wait_seconds is None else rounded(talk.wait_seconds * 1000),
     )
 
 
@@ -91,13 +91,16 @@ def _judged(
     talk: Conversation | None = None,
 ) -> ProbeOutcome:
     spent = (phases.dns_ms, phases.connect_ms, phases.tls_ms, phases.wait_ms)
-    latency_ms = round(sum(part for part in spent if part is not None), 3)
+    latency_ms = rounded(sum(part for part in spent if part is not None))
+    warning_days = spec.certificate_warning_days if certificate else 0
+    rules = rules_of(spec.assertions, spec.degraded_ms, warning_days)
+    if not rules and talk is None:
+        return ProbeOutcome("up", latency_ms, phases, address=address)
     facts = Facts(
         {**phase_facts(latency_ms, phases), **certificate_facts(certificate), "ip": address},
         text=talk.text if talk else "",
     )
-    warning_days = spec.certificate_warning_days if certificate else 0
-    judgement = judge(rules_of(spec.assertions, spec.degraded_ms, warning_days), facts)
+    judgement = judge(rules, facts)
     if talk and spec.expect is not None and unescape(spec.expect) not in talk.received:
         sentence = f'"{spec.expect[:100]}" is missing from what {talk.where} sent'
         judgement = Judgement("down", ErrorClass.CONTENT, sentence, assertions=judgement.assertions)
