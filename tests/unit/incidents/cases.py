@@ -31,7 +31,9 @@ def result(outcome: str, slot: int, monitor_id: int = 1, failed: int = 2, **fiel
         tries = [Try(started_ms=slot_ms, **REFUSED) for _ in range(failed)]
         standard |= {"attempts": failed, "tries": tries, "latency_ms": None, **REFUSED}
     elif outcome == "unknown":
-        standard |= {"error_class": ErrorClass.SKIPPED, "error": "the slot was too old"}
+        standard |= {"error_class": ErrorClass.INTERNAL, "error": "the prober failed"}
+    elif outcome == "skipped":
+        standard |= {"outcome": "unknown", "error_class": ErrorClass.SKIPPED, "error": "the slot was too old"}
     elif outcome == "degraded":
         standard |= {"reasons": ["answered in 2300 ms, more than 1000 ms"]}
     return CheckResult(**{**standard, **fields})

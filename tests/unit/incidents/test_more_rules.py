@@ -171,6 +171,53 @@ class TestNobodyAsks:
         assert (paused.verdict, pushed.verdict) == ("pending", "up")
 
 
+class TestSkippedSlots:
+    """An overloaded prober answers what it comes to too late with `skipped`."""
+
+    @pytest.mark.parametrize("outcome", ["up", "down"])
+    def test_every_other_slot_costs_no_event(self, outcome: str) -> None:
+        game = Game("eu")
+        game.say("eu", result(outcome, 0))
+        first = len(game.events)
+        for slot in range(1, 20):
+            assert game.say("eu", result("skipped" if slot % 2 else outcome, slot)) == []
+            game.beat(slot + 0.1, "eu", watermark_ms=START + slot * MINUTE)
+            game.tick(slot + 0.1)
+        assert len(game.events) == first
+        assert game.verdict == outcome
+
+    def test_they_are_history_and_known_by_their_slot(self) -> None:
+        game = Game("eu")
+        game.say("eu", result("up", 0), result("skipped", 1))
+        assert [row[12] for row in game.changes.history] == ["up", "unknown"]
+        assert game.changes.last_checks[1, "eu"]["error_class"] == ErrorClass.SKIPPED
+        game.say("eu", result("up", 1))
+        assert game.changes.counts.dropped == 1
+
+    def test_when_it_lasts_not_knowing_is_said_once(self) -> None:
+        game = Game("eu")
+        game.say("eu", result("up", 0))
+        for slot in range(1, 10):
+            game.say("eu", result("skipped", slot))
+            game.beat(slot + 0.1, "eu", watermark_ms=START + slot * MINUTE)
+            game.tick(slot + 0.1)
+            assert game.verdict == ("up" if slot <= 2 else "unknown")
+        assert [event.after for event in game.of(VerdictChanged)] == ["up", "unknown"]
+        assert [event.after for event in game.of(VoteChanged)] == ["up", "unknown"]
+
+    def test_a_vote_that_ages_is_waited_for_so_that_one_region_does_not_decide_alone(self) -> None:
+        game = Game("eu", "us")
+        for region in ("eu", "us"):
+            game.say(region, result("up", 0))
+        for slot in (1, 2):
+            game.say("eu", result("skipped", slot))
+            game.say("us", result("down", slot))
+        assert game.of(IncidentOpened) == []
+        game.beat(3, "eu", "us", watermark_ms=START + 3 * MINUTE)
+        game.tick(3)
+        assert game.verdict == "down"
+
+
 class TestFlapping:
     def flap(self, game: Game) -> int:
         slot = 0

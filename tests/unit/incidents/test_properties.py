@@ -20,7 +20,7 @@ from farwatch_incidents.rules.config import Maintenance
 from tests.unit.incidents.cases import MINUTE, START, Game, config, result
 
 REGIONS = ("eu", "us", "ap")
-OUTCOMES = st.sampled_from(["up", "up", "up", "down", "down", "degraded", "unknown"])
+OUTCOMES = st.sampled_from(["up", "up", "up", "down", "down", "degraded", "unknown", "skipped"])
 KINDS = st.sampled_from(["scheduled", "scheduled", "scheduled", "confirmation", "manual"])
 
 

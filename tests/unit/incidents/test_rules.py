@@ -23,7 +23,7 @@ from farwatch_incidents.rules.suspicion import wilson_lower_bound
 from tests.unit.incidents.cases import MINUTE, REFUSED, START, Game, config, result
 
 FOUR = "eu failed 4 tries in a row: connection refused"
-WORDS = {"u": "up", "d": "down", "g": "degraded", "-": "unknown"}
+WORDS = {"u": "up", "d": "down", "g": "degraded", "-": "unknown", "s": "skipped"}
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,18 @@ WORDS = {"u": "up", "d": "down", "g": "degraded", "-": "unknown"}
         ("d", "down", "Down: eu failed 2 of 2 tries: connection refused"),
         ("u d", "down", "Down: eu failed 2 of 2 tries: connection refused"),
         ("d u", "up", "Up again: eu answered"),
-        ("-", "unknown", "Unknown: no region can vote (eu: the slot was too old)"),
-        ("u -", "unknown", "Unknown: no region can vote (eu: the slot was too old)"),
+        ("-", "unknown", "Unknown: no region can vote (eu: the prober failed)"),
+        ("u -", "unknown", "Unknown: no region can vote (eu: the prober failed)"),
+        # a slot that nobody looked at, while the vote is fresh and after it
+        ("s", "unknown", "Unknown: no region can vote (eu: the slot was too old)"),
+        ("u s s", "up", "Up: eu answered"),
+        ("u s s s", "unknown", "Unknown: no region can vote (eu: the slot was too old)"),
+        ("u s s s u", "up", "Up: eu answered"),
+        ("d s s", "down", "Down: eu failed 2 of 2 tries: connection refused"),
+        ("d s s s", "unknown", "Unknown: no region can vote (eu: the slot was too old)"),
+        ("- s u", "up", "Up: eu answered"),
+        ("uu sd dd", "down", "Down: eu and us both failed 2 of 2 tries: connection refused"),
+        ("uu sd", "up", "Up: eu answered"),
         ("g", "up", "Up: eu answered"),
         ("g g", "degraded", "Degraded: seen from eu: answered in 2300 ms, more than 1000 ms"),
         ("g g u", "up", "Up again: eu answered"),

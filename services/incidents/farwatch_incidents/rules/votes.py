@@ -77,7 +77,8 @@ class Heard:
 
 
 def hear(state: LocalState, config: MonitorConfig, result: CheckResult, *, healthy: bool, now_ms: int) -> Heard:
-    """Takes one result in. Not counted: dropped, late, of an older configuration, or of a paused monitor."""
+    """Takes one result in. Not counted: dropped, late, of an older configuration, of a paused monitor, or a slot that
+    was skipped while the vote before it still stands."""
     standing, known = _identify(state, result)
     if standing is Place.DROPPED:
         return Heard(standing, state)
@@ -85,7 +86,15 @@ def hear(state: LocalState, config: MonitorConfig, result: CheckResult, *, healt
         return Heard(standing, known)
     if (result.slot_ms, _RANK[result.kind]) < (state.slot_ms, state.rank):
         return Heard(Place.LATE, known)
+    if healthy and result.error_class is ErrorClass.SKIPPED and _still_stands(state, config, result.slot_ms):
+        return Heard(standing, known)
     return _count(known, config, result, healthy, now_ms)
+
+
+def _still_stands(state: LocalState, config: MonitorConfig, slot_ms: int) -> bool:
+    """A slot that nobody looked at says nothing against a vote, nor does it renew one: that ages as it would without
+    the slot. Unknown at once, and known again with the next result, it cost an overloaded Farwatch two events more."""
+    return state.vote != "unknown" and slot_ms - state.slot_ms <= config.expiry_ms
 
 
 def _identify(state: LocalState, result: CheckResult) -> tuple[Place, LocalState]:
