@@ -103,7 +103,7 @@ class Batch:
     def remember(self, intent: Intent) -> None:
         state: DeliveryState = "suppressed" if intent.suppressed else "pending"
         moment = intent.item_moment or intent.moment
-        self._prior.setdefault(intent.thread, []).append(Prior(intent.channel_id, moment, state, intent.thread))
+        self._prior.setdefault(intent.thread, []).append(Prior(intent.channel_id, moment, state, intent.sent_in))
 
 
 def numbers(threads: Collection[str], prefix: str) -> list[int]:

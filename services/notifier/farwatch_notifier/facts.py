@@ -159,6 +159,12 @@ class Intent:
     group: GroupRef | None = None
     item_moment: str = ""
     """What the trail calls it for the trouble itself; empty: as `moment`."""
+    via: str = ""
+    """The thread to be sent in, behind what was told there; empty: the trouble's own."""
+
+    @property
+    def sent_in(self) -> str:
+        return self.group.thread if self.group is not None else self.via or self.thread
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,15 +29,15 @@ from farwatch_events.events import (
 )
 from farwatch_events.matching import DEFAULT_POLICY_ID, NumberedPolicy, Subject, select_policies
 from farwatch_events.quiet import is_quiet
-from farwatch_notifier.facts import ChannelFacts, Facts, Origin, Prior, Routed
+from farwatch_notifier.facts import ChannelFacts, Facts, Origin, Routed
 from farwatch_notifier.policy.choosing import (
     PROBLEM_MOMENTS,
-    REACHED,
     first_channels,
     monitor_gone,
     refusal,
     target_channels,
     told_since_recovery,
+    told_via,
 )
 from farwatch_notifier.policy.deciding import Decision, make_intents, once, say_who
 from farwatch_notifier.policy.grouping import recovery_group
@@ -166,14 +166,8 @@ def _recoveries(what: str, closed: str | None, suppressed: str | None, facts: Fa
             continue
         owed, why = (True, "the channel was told of it") if told else _untold(channel, numbered, suppressed)
         no = closed or refusal(channel, "up", numbered) or (None if owed else why)
-        group = None if no else recovery_group(_via(facts.prior, channel.id), facts.policies)
+        group = None if no else recovery_group(told_via(facts.prior, channel.id), facts.policies)
         yield Decision(channel, "up", no or f"{what}; {why}", hold=no is not None, group=group)
-
-
-def _via(prior: tuple[Prior, ...], channel_id: int) -> str:
-    """The thread in which the channel was told last."""
-    reached = [e for e in prior if e.channel_id == channel_id and e.state in REACHED and e.moment in PROBLEM_MOMENTS]
-    return reached[-1].via if reached else ""
 
 
 def _incident_subject(facts: Facts) -> Subject:

@@ -112,7 +112,9 @@ class Ledger:
     acknowledged: set[str] = field(default_factory=set)
 
     def end(self, thread: str) -> None:
+        """What was acknowledged before is over too: the worse trouble that begins now is nobody's yet."""
         self.ended.add(thread)
+        self.acknowledged.discard(thread)
         for key in [key for key in self.pursuits if key[0] == thread]:
             del self.pursuits[key]
 
@@ -205,7 +207,7 @@ def _delivery_row(intent: Intent) -> tuple[Any, ...]:
         intent.channel_id,
         intent.moment,
         intent.dedup_key,
-        intent.group.thread if intent.group is not None else intent.thread,
+        intent.sent_in,
         intent.monitor_id,
         intent.incident_id,
         intent.policy_id,

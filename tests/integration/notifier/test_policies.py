@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -203,6 +204,52 @@ async def test_a_group_is_one_message_for_its_falls_and_one_for_its_recoveries(
     clock.forward(61)
     await eventually(lambda: types(http_sink) == ["group.down", "group.recovered"], 10)
     assert http_sink.requests[1].json()["data"]["count"] == 11
+
+
+async def test_the_reminder_of_a_group_goes_on_for_those_that_nobody_acknowledged(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer
+) -> None:
+    await world.webhook(http_sink.url)
+    await add_policy(world, reminder_seconds=3600, grouping={"wait_seconds": 10, "interval_seconds": 60})
+    monitors = [await world.add_monitor(name) for name in "abc"]
+    incidents = [await world.open_incident(each, name) for each, name in zip(monitors, "abc", strict=True)]
+
+    async def next_message(count: int, seconds: float) -> list[str]:
+        """Whom the message names that is told after this time and the group's wait."""
+        clock.forward(seconds)
+        await eventually(partial(somebody_waits, world), 20)
+        clock.forward(11)
+        await eventually(lambda: len(http_sink.requests) == count, 20)
+        return sorted(member["name"] for member in http_sink.requests[-1].json()["data"]["members"])
+
+    assert await next_message(1, 0) == ["a", "b", "c"]
+    await acknowledge(world, incidents[1], monitors[1], clock())
+    await eventually(partial(are_running, world, 2), 20)
+    assert await next_message(2, 3601) == ["a", "c"]
+    for number in (0, 2):
+        await acknowledge(world, incidents[number], monitors[number], clock())
+    await eventually(partial(are_running, world, 0), 20)
+    clock.forward(36_000)
+    for incident_id, monitor_id in zip(incidents, monitors, strict=True):
+        await world.resolve_incident(incident_id, monitor_id)
+    assert len(await next_message(3, 0)) == 3, "the recovery is owed for all of them"
+    assert types(http_sink) == ["group.down", "group.down", "group.recovered"]
+
+
+async def somebody_waits(world: World) -> bool:
+    """Whether somebody waits in a group, and nobody is on the way there."""
+    query = """
+        select exists (select from alerting.group_items)
+           and (select position from log.positions where consumer = 'notifier') >= (select position from log.head)
+    """
+    async with world.db.connection() as connection:
+        return bool(await connection.fetchval(query))
+
+
+async def are_running(world: World, expected: int) -> bool:
+    async with world.db.connection() as connection:
+        query = "select count(*) from alerting.escalations where due_at is not null"
+        return bool(await connection.fetchval(query) == expected)
 
 
 async def test_reminders_come_to_those_who_were_told(

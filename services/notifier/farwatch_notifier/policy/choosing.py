@@ -60,6 +60,12 @@ def told_since_recovery(prior: Sequence[Prior], channel_id: int) -> list[str]:
     return [moment for moment in moments if moment in PROBLEM_MOMENTS]
 
 
+def told_via(prior: Sequence[Prior], channel_id: int) -> str:
+    """The thread in which the channel was told last; empty when it was not."""
+    reached = [e for e in prior if e.channel_id == channel_id and e.state in REACHED and e.moment in PROBLEM_MOMENTS]
+    return reached[-1].via if reached else ""
+
+
 def monitor_gone(facts: Facts) -> str | None:
     if facts.monitor is None or facts.monitor.deleted:
         return "the monitor was deleted since"

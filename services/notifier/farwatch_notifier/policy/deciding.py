@@ -26,6 +26,7 @@ class Decision:
     hold: bool = False
     policy_id: int | None = None
     group: GroupRef | None = None
+    via: str = ""
 
 
 def thread_of(event: DomainEvent) -> str:
@@ -67,4 +68,5 @@ def _intent(recorded: RecordedEvent, event: DomainEvent, decision: Decision) -> 
         incident_id=getattr(event, "incident_id", None),
         policy_id=decision.policy_id,
         group=decision.group,
+        via=decision.via,
     )

@@ -100,6 +100,6 @@ def _outdated(item: GroupItem, trouble: IncidentFacts | None) -> str | None:
         return "the incident is not known any more"
     if trouble.resolved_ms is not None:
         return "it was over before its group was told"
-    if item.moment != "behind" and trouble.acknowledged_ms is not None and trouble.acknowledged_ms >= item.at_ms:
+    if trouble.acknowledged_ms is not None and trouble.acknowledged_ms >= item.at_ms:
         return f"acknowledged by {trouble.acknowledged_by or 'somebody'} before its group was told"
     return None

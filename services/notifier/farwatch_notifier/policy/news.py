@@ -16,7 +16,14 @@ from farwatch_events.matching import find_silence, select_policies
 from farwatch_events.quiet import is_quiet
 from farwatch_events.recipients import takes_system_news
 from farwatch_notifier.facts import Facts, Prior, Routed
-from farwatch_notifier.policy.choosing import REACHED, first_channels, monitor_gone, refusal, told_since_recovery
+from farwatch_notifier.policy.choosing import (
+    REACHED,
+    first_channels,
+    monitor_gone,
+    refusal,
+    told_since_recovery,
+    told_via,
+)
 from farwatch_notifier.policy.deciding import Decision, make_intents, once, say_who
 from farwatch_notifier.policy.pursuit import silence_hold
 from farwatch_notifier.text import say_time
@@ -122,4 +129,5 @@ def _acknowledgements(by: str, facts: Facts) -> Iterator[Decision]:
         wants = channel.type in KEEPS_STATE or "acknowledged" in channel.moments
         if channel.enabled and wants and told_since_recovery(facts.prior, channel.id):
             why = "its service keeps the state" if channel.type in KEEPS_STATE else "the channel takes the moment"
-            yield Decision(channel, "acknowledged", f"acknowledged by {by}; {why}")
+            via = told_via(facts.prior, channel.id)
+            yield Decision(channel, "acknowledged", f"acknowledged by {by}; {why}", via=via)
