@@ -34,10 +34,11 @@ from bench.harness.nginx import Nginx
 from bench.harness.wire import Passage, Wire
 from bench.probe import REGION, Process, Targets, cpu_seconds, prober_process, targets_in
 from farwatch_events import subjects
-from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck, DueChunk
+from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck
 from farwatch_events.monitor import MonitorSpec, parse_monitor
 from farwatch_events.results import CheckResult
 from farwatch_runtime.clock import now_ms
+from tests.support.due import chunk_of
 
 TICK_SECONDS = 0.1
 FAST_A_TICK = 10
@@ -101,8 +102,8 @@ class Load:
             checks = self._due()
             for start in range(0, len(checks), CHUNK_MAX_CHECKS):
                 part = checks[start : start + CHUNK_MAX_CHECKS]
-                chunk = DueChunk(region=REGION, epoch=1, tick_ms=now_ms(), checks=part)
-                _ = await self.process.publisher.start(subjects.due_ring(REGION), chunk.to_bytes(), ttl_seconds=60)
+                data = chunk_of(REGION, 1, part[0].slot_ms, part)
+                _ = await self.process.publisher.start(subjects.due_ring(REGION), data, ttl_seconds=60)
             due_at += TICK_SECONDS
             await asyncio.sleep(max(0.0, due_at - time.monotonic()))
 

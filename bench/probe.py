@@ -35,7 +35,7 @@ from bench.harness.nginx import Nginx
 from bench.harness.usage import read_stats
 from farwatch_bus import Bus, ensure_region
 from farwatch_events import subjects
-from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck, DueChunk, Reply
+from farwatch_events.checks import CHUNK_MAX_CHECKS, DueCheck, Reply
 from farwatch_events.monitor import MonitorSpec, parse_monitor
 from farwatch_events.results import CheckResult, Heartbeat, parse_result_message
 from farwatch_prober import dnswire
@@ -45,6 +45,7 @@ from farwatch_prober.icmp import Pinger
 from farwatch_prober.redirects import parse_target
 from farwatch_prober.resolver import Resolver, SystemFiles
 from farwatch_runtime.clock import now_ms
+from tests.support.due import chunk_of
 from tests.support.servers import NatsProcess
 from tests.support.waiting import eventually
 
@@ -53,6 +54,7 @@ KINDS = ("http", "https-ecdsa", "https-rsa", "port", "ping", "dns")
 WARM_UP_SECONDS = 0.5
 ENDS_SECONDS = 30.0
 NAME = "www.test"
+SOME_SLOT_MS = 7_777_777_777_777
 
 
 @dataclass(frozen=True)
@@ -207,14 +209,15 @@ class Process:
         assert not self.wrong, self.wrong[0]
         return turn
 
-    def _chunk(self, kind: str, start: int) -> DueChunk:
+    def _chunk(self, kind: str, start: int) -> bytes:
+        """Of SOME_SLOT_MS, to be replaced by the slot."""
         checks = [
             DueCheck(monitor_id=1 + number, config_version=1, slot_ms=0, spec=self.targets.monitor(kind, number))
             for number in range(start, start + CHUNK_MAX_CHECKS)
         ]
-        return DueChunk(region=REGION, epoch=1, tick_ms=0, checks=checks)
+        return chunk_of(REGION, 1, SOME_SLOT_MS, checks)
 
-    async def _feed(self, chunks: list[DueChunk], concurrency: int, seconds: float) -> None:
+    async def _feed(self, chunks: list[bytes], concurrency: int, seconds: float) -> None:
         ends = time.perf_counter() + seconds
         while time.perf_counter() < ends:
             for chunk in chunks:
@@ -222,7 +225,7 @@ class Process:
                     self._answered.clear()
                     async with asyncio.timeout(ENDS_SECONDS):
                         await self._answered.wait()
-                data = chunk.to_bytes().replace(b'"slot_ms":0', b'"slot_ms":%d' % now_ms())
+                data = chunk.replace(b"%d" % SOME_SLOT_MS, b"%d" % now_ms())
                 _ = await self.publisher.start(subjects.due_ring(REGION), data, ttl_seconds=60)
                 self._asked += CHUNK_MAX_CHECKS
 
