@@ -19,7 +19,7 @@ from farwatch_incidents.rules.content import tell_differences
 from farwatch_incidents.rules.identity import Place
 from farwatch_incidents.rules.pushing import complete, waits_alike
 from farwatch_incidents.rules.regions import RegionState
-from farwatch_incidents.rules.steady import go_on
+from farwatch_incidents.rules.steady import stay
 from farwatch_incidents.rules.votes import UNSEEN, LocalState
 
 FUTURE_MS = DAY_MS
@@ -36,6 +36,12 @@ class Board(Ledger):
     @property
     def pushes(self) -> Pushes:
         return self._push.pushes
+
+    def go_on(self, now_ms: int, push_clock_ms: int = 0, dark: Iterable[tuple[int, int]] = ()) -> None:
+        """As the fold before left it at `now_ms`. `dark` are times before that in which there was no Farwatch."""
+        self.now_ms = now_ms
+        self.pushes.go_on(push_clock_ms, now_ms)
+        self._expiries.absences.go_on(now_ms, list(dark))
 
     # -- configuration -----------------------------------------------------------------------------------------------
 
@@ -126,7 +132,7 @@ class Board(Ledger):
         if config is None or not self.now_ms - self._keep_raw_ms < result.slot_ms < self.now_ms + FUTURE_MS:
             counts.unknown += 1
             return
-        local = go_on(
+        local = stay(
             self.states[result.monitor_id],
             config,
             region,

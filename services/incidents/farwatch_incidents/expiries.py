@@ -5,14 +5,14 @@ from functools import partial
 
 from farwatch_incidents.ledger import Ledger
 from farwatch_incidents.rules import monitor as rules
+from farwatch_incidents.rules.absences import Absences
 from farwatch_incidents.rules.config import MonitorConfig
 from farwatch_incidents.rules.deadlines import DueQueue
 from farwatch_incidents.rules.quorum import expires_at, newest_that_meets
 from farwatch_incidents.rules.votes import LocalState
 
 BLIND_MS = 10_000
-"""After a longer time in which the fold did not watch, every vote has its whole patience again: results of that time
-may still be on their way."""
+"""A longer time in which the fold did not watch does not count towards the age of a vote: nobody could renew it."""
 STALE_A_STEP = 1_000
 
 
@@ -21,8 +21,7 @@ class Expiries:
         self._ledger = ledger
         self._by_watermark: dict[str, DueQueue] = {}
         self._by_clock = DueQueue()
-        self._watched_ms = 0
-        self._resumed_ms = 0
+        self.absences = Absences(BLIND_MS)
 
     def watch(self, config: MonitorConfig, region: str, local: LocalState) -> None:
         if not local.slot_ms or config.is_push:
@@ -62,11 +61,9 @@ class Expiries:
 
     def pass_time(self, *, watching: bool) -> None:
         if watching:
-            now_ms = self._ledger.now_ms
-            if now_ms - self._watched_ms > BLIND_MS:
-                self._resumed_ms = now_ms
-            self._watched_ms = now_ms
-        self._stop_waiting()
+            self.absences.watch(self._ledger.now_ms)
+        if self.absences.is_watching(self._ledger.now_ms):
+            self._stop_waiting()
 
     def _stop_waiting(self) -> None:
         """Votes of living regions that no newer result came for: nobody asks for checks any more."""
@@ -82,7 +79,7 @@ class Expiries:
     def end_stale(self, monitor_id: int) -> bool:
         """Whether there were any that ended. None does while the fold does not watch: what looks stale may have been
         renewed by a result that is still on its way."""
-        return self._ledger.now_ms - self._watched_ms <= BLIND_MS and self._end_stale(monitor_id)
+        return self.absences.is_watching(self._ledger.now_ms) and self._end_stale(monitor_id)
 
     def _end_stale(self, monitor_id: int) -> bool:
         """All of the monitor's, whether or not the queue has come to each."""
@@ -113,7 +110,7 @@ class Expiries:
         return self._stale_at(config, newest_that_meets(config, local.slot_ms, self._votes_of(config)))
 
     def _stale_at(self, config: MonitorConfig, slot_ms: int) -> int:
-        return max(slot_ms, self._resumed_ms) + config.patience_ms
+        return slot_ms + config.patience_ms + self.absences.after(slot_ms)
 
     def _votes_of(self, config: MonitorConfig) -> list[LocalState]:
         """Of the regions it is checked from and that live."""

@@ -58,8 +58,8 @@ async def load(connection: Connection, keep_raw_days: int) -> Loaded:
     if shard is None:
         raise LookupError("health.shards has no row for shard 0")
     board = Board(keep_raw_days)
-    board.now_ms = shard["now_ms"]
-    board.pushes.go_on(shard["push_clock_ms"], board.now_ms)
+    dark = [(ms_of(row["starts_at"]), ms_of(row["ends_at"])) for row in await connection.fetch(queries.DARK_SPANS)]
+    board.go_on(shard["now_ms"], shard["push_clock_ms"], dark)
     board.next_incident_id = shard["next_incident_id"]
     position = await read_position(connection, CONSUMER)
     offsets = {

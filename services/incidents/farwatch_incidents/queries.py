@@ -164,6 +164,8 @@ WINDOWS = """
                else least(coalesce(until, 'infinity'), cancelled_at) end > $1
 """
 
+DARK_SPANS = "select starts_at, ends_at from health.dark_spans order by starts_at desc limit 64"
+
 LOCAL_STATES = "select monitor_id, region, vote, vote_slot, state from health.monitor_state"
 
 VERDICTS = "select monitor_id, verdict, since, reason, rule, votes, flapping, state from health.verdicts"

@@ -299,7 +299,8 @@ class Store:
     def board(self, plan: Plan) -> Board:
         """A fold that starts anew from what was committed."""
         board = Board()
-        board.now_ms, board.next_incident_id = self.now_ms or BEGIN, self.next_incident_id
+        board.go_on(self.now_ms or BEGIN)
+        board.next_incident_id = self.next_incident_id
         local: dict[int, dict[str, Any]] = defaultdict(dict)
         for (monitor_id, region), (vote, slot_ms, data) in self.local.items():
             local[monitor_id][region] = load_local(vote, slot_ms, json.loads(data))

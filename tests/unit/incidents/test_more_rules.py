@@ -1,5 +1,6 @@
 """Votes that nobody renews, flapping that is told, incidents that broke together, messages that are put aside."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from farwatch_events.events import (
 from farwatch_events.maintenance import Weekly
 from farwatch_events.monitor import dump_monitor, parse_monitor
 from farwatch_events.results import Certificate, ErrorClass
+from farwatch_incidents.board import Board
 from farwatch_incidents.parking import Notices, Parked, Poison
 from farwatch_incidents.rules.config import SPEC_FIELDS, Maintenance, config_of, expand
 from tests.unit.incidents.cases import MINUTE, START, Game, config, result
@@ -30,6 +32,21 @@ def watch(game: Game, first: float, last: float, *regions: str) -> None:
         if second % 2 == 0:
             game.beat(second / SECONDS, *regions)
         game.tick(second / SECONDS)
+
+
+def restart(game: Game, *dark: tuple[int, int]) -> None:
+    """What the next fold knows is what the one before had committed."""
+    before, game.board = game.board, Board()
+    game.board.go_on(before.now_ms, before.pushes.clock_ms, dark)
+    game.board.next_incident_id = before.next_incident_id
+    for state in before.states.values():
+        game.board.adopt(state)
+    game.board.regions = {name: replace(each, quiet_ms=0, probers={}) for name, each in before.regions.items()}
+    game.board.set_regions(before.enabled_regions)
+    for each in before.configs.values():
+        game.board.set_config(each)
+    game.board.review_all()
+    game.board.take_changes()
 
 
 class TestNobodyAsks:
@@ -159,6 +176,57 @@ class TestNobodyAsks:
         assert game.verdict == "up"
         watch(game, 602, 604, "eu")
         assert game.verdict == "unknown"
+
+    def test_a_restart_gives_no_vote_its_whole_patience_again(self) -> None:
+        """With an incidents service that starts every minute, and is away for 20 s, nobody would ever know."""
+        game = Game("eu")
+        game.say("eu", result("up", 0))
+        for minute in range(4):
+            watch(game, minute + 0.3, minute + 1, "eu")
+            if minute == 2:
+                assert game.verdict == "up"
+            restart(game)
+        watch(game, 4.3, 4.5, "eu")
+        assert game.verdict == "unknown"
+        assert [event.after for event in game.of(VoteChanged)] == ["up", "unknown"]
+
+    def test_a_restart_after_a_long_time_leaves_what_is_left_of_the_patience(self) -> None:
+        game = Game("eu")
+        game.say("eu", result("up", 0))
+        watch(game, 0, 1, "eu")
+        restart(game)
+        game.beat(600, "eu")
+        assert game.verdict == "up"
+        watch(game, 600, 602, "eu")
+        assert game.verdict == "up"
+        watch(game, 602, 602.2, "eu")
+        assert game.verdict == "unknown"
+
+    def test_the_next_fold_but_one_knows_of_a_long_absence_too(self) -> None:
+        game = Game("eu")
+        game.say("eu", result("up", 0))
+        watch(game, 0, 1, "eu")
+        restart(game)
+        watch(game, 600, 601, "eu")
+        restart(game, (START + MINUTE, START + 600 * MINUTE))
+        watch(game, 601.1, 602, "eu")
+        assert game.verdict == "up"
+        watch(game, 602, 602.2, "eu")
+        assert game.verdict == "unknown"
+
+    def test_what_is_read_late_is_not_taken_for_silence(self) -> None:
+        """The time of a message is seen before those behind it: only a fold that has caught up may miss something."""
+        game = Game("eu")
+        game.say("eu", result("up", 0))
+        watch(game, 0, 1, "eu")
+        restart(game)
+        game.beat(10, "eu")
+        game.tick(10, observed_ms=0)
+        assert game.verdict == "up"
+        game.say("eu", result("up", 10))
+        watch(game, 10.1, 12, "eu")
+        assert game.verdict == "up"
+        assert [event.after for event in game.of(VerdictChanged)] == ["up"]
 
     def test_paused_and_push_monitors_are_not_waited_for(self) -> None:
         paused, pushed = Game("eu"), Game("push", retries=0, push_grace_ms=3_600_000)

@@ -126,7 +126,8 @@ class Monitoring(RuleBasedStateMachine):
             region: codec.load_local(each.vote, each.slot_ms, json.loads(json.dumps(codec.dump_local(each))))
             for region, each in state.local.items()
         }
-        board.now_ms, board.next_incident_id = before.now_ms, before.next_incident_id
+        board.go_on(before.now_ms)
+        board.next_incident_id = before.next_incident_id
         board.adopt(replace(codec.load_monitor_state(1, row), local=local, incident=state.incident))
         board.regions = {name: replace(each, quiet_ms=0, probers={}) for name, each in before.regions.items()}
         board.set_regions(before.enabled_regions)

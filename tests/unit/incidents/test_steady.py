@@ -15,7 +15,7 @@ from farwatch_incidents.rules.flapping import Flapping
 from farwatch_incidents.rules.identity import EMPTY, of_slots
 from farwatch_incidents.rules.incident import Incident
 from farwatch_incidents.rules.regions import RegionState
-from farwatch_incidents.rules.steady import go_on
+from farwatch_incidents.rules.steady import stay
 from farwatch_incidents.rules.votes import LocalState
 from tests.unit.incidents.cases import MINUTE, REFUSED, START, Game, config, result
 
@@ -86,7 +86,7 @@ def both_ways(
     state: MonitorState, plan: MonitorConfig, region: str, said: CheckResult, around: Around, *, healthy: bool
 ) -> bool:
     """Whether the short way was open. Where it was, the rules say the same and tell nothing."""
-    local = go_on(state, plan, region, said, around.regions, around.world, healthy=healthy)
+    local = stay(state, plan, region, said, around.regions, around.world, healthy=healthy)
     if local is None:
         return False
     decision = rules.decide_result(state, plan, region, said, around, healthy=healthy)

@@ -11,7 +11,7 @@ from farwatch_incidents.rules.regions import RegionState
 from farwatch_incidents.rules.votes import LocalState
 
 
-def go_on(
+def stay(
     state: MonitorState,
     config: MonitorConfig,
     region: str,
