@@ -1,8 +1,11 @@
 """The incidents process alone: N monitors, R regions, results at their pace over real NATS into real PostgreSQL.
 
     python -m bench.fold --monitors 20000 --interval 10 --seconds 60
+    python -m bench.fold --against /tmp/older --rounds 3
 
-Prints JSON: results said and stored, CPU of the process (percent of one core), fold lag and batch size.
+Prints JSON: results said and stored, CPU of the process and of PostgreSQL a result, fold lag and batch size. With
+`--against`, a checkout of another commit takes turns with this one, each with servers of its own, and the medians of
+the rounds are printed for both.
 """
 
 import argparse
@@ -11,18 +14,19 @@ import json
 import os
 import re
 import resource
+import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from farwatch_bus import Bus, ensure_region
 from farwatch_cli.embedded.nats import NatsServer
 from farwatch_events.monitor import dump_monitor, parse_monitor
-from farwatch_events.results import CheckResult, ErrorClass, Heartbeat, Phases, ResultBatch
+from farwatch_events.results import CheckResult, ErrorClass, Heartbeat, Phases, ResultBatch, Try
 from farwatch_events.subjects import result as result_subject
 from farwatch_runtime.clock import now_ms
 from farwatch_store import Database
@@ -31,6 +35,8 @@ from tests.support.servers import NatsProcess, PostgresProcess, server_folder
 
 LINGER_SECONDS = 0.01
 TICKS = os.sysconf("SC_CLK_TCK")
+SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+"""PostgreSQL as it runs for people, not as it does for tests."""
 PHASES = Phases(dns_ms=1.0, connect_ms=2.0, tls_ms=10.0, wait_ms=20.0, transfer_ms=1.0)
 
 
@@ -39,10 +45,26 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def start_service(nats_url: str, database_url: str, log: Path) -> tuple["subprocess.Popen[bytes]", int]:
-    """The process and the port of its metrics."""
+def tree_cpu_seconds(pid: int) -> float:
+    """Of a process and its children, those included that have ended."""
+    total = 0.0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            ended = sum(map(int, fields[13:15])) if int(stat.parent.name) == pid else 0
+            if pid in (int(stat.parent.name), int(fields[1])):
+                total += (int(fields[11]) + int(fields[12]) + ended) / TICKS
+    return total
+
+
+def start_service(
+    nats_url: str, database_url: str, log: Path, code: Path | None
+) -> tuple["subprocess.Popen[bytes]", int]:
+    """The process and the port of its metrics. `code` is the checkout that is run, None for the one installed."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("FARWATCH_")}
     environ |= {"FARWATCH_NATS_URL": nats_url, "FARWATCH_DATABASE_URL": database_url, "FARWATCH_LOG_FORMAT": "json"}
+    if code is not None:
+        environ["PYTHONPATH"] = ":".join(str(path) for path in [*code.glob("libs/*"), *code.glob("services/*")])
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "farwatch_incidents"], env=environ, stdout=output, stderr=output
@@ -96,6 +118,7 @@ def say(monitor_id: int, slot_ms: int, *, failed: bool) -> CheckResult:
         finished_ms=slot_ms + 37,
         phases=PHASES,
         address="192.0.2.1",
+        tries=[Try(started_ms=slot_ms + 3, latency_ms=34.0, error_class=figures.get("error_class"))],
         **figures,
     )
 
@@ -144,78 +167,134 @@ def record(pid: int, seconds: float, file: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
-async def bench(options: argparse.Namespace, nats_url: str, database_url: str, folder: Path) -> dict[str, Any]:
-    await migrate(database_url)
-    database = await Database.connect(database_url)
-    bus = await Bus.connect(nats_url, name="bench")
-    regions = [f"r{number}" for number in range(options.regions)]
-    for region in regions:
-        await ensure_region(bus, region)
-        await database.pool.execute("insert into config.regions (name) values ($1)", region)
-    monitors = await make_monitors(database, options.monitors, options.interval)
-    process, port = await asyncio.to_thread(start_service, nats_url, database_url, folder / "incidents.log")
-    try:
-        await asyncio.sleep(3)
-        for region in regions:
-            _ = await speak(bus, region, monitors, options.interval, options.interval + 1, 0.0)
-        await asyncio.sleep(5)
-        before = await asyncio.to_thread(read_metrics, port)
-        cpu, began = cpu_seconds(process.pid), time.monotonic()
-        recording = record(process.pid, options.seconds, options.profile) if options.profile else None
-        speaking = (speak(bus, each, monitors, options.interval, options.seconds, options.bad) for each in regions)
-        said = sum(await asyncio.gather(*speaking))
-        await asyncio.sleep(1)
-        spent, elapsed = cpu_seconds(process.pid) - cpu, time.monotonic() - began
-        after = await asyncio.to_thread(read_metrics, port)
-        if recording:
-            recording.wait(30)
-        stored = int(after["farwatch_fold_results_total"] - before["farwatch_fold_results_total"])
-        incidents = await database.pool.fetchval("select count(*) from health.incidents")
-    finally:
-        process.terminate()
-        process.wait(15)
+class Rig:
+    """Servers with monitors, for one checkout. `measure` may be called again and again."""
+
+    def __init__(self, options: argparse.Namespace, code: Path | None, folder: Path) -> None:
+        self.options = options
+        self.code = code
+        self.folder = folder
+        self.regions = [f"r{number}" for number in range(options.regions)]
+        self.postgres = PostgresProcess(folder, SAFE)
+        self.nats = NatsProcess(folder)
+        self.nats.server = NatsServer(folder, regions=tuple(self.regions), open_access=True)
+        self.monitors: list[int] = []
+
+    def start(self) -> None:
+        self.nats.start()
+        self.postgres.start()
+
+    def stop(self) -> None:
+        self.postgres.stop()
+        self.nats.stop()
+
+    async def fill(self) -> None:
+        await migrate(self.postgres.url())
+        database = await Database.connect(self.postgres.url())
+        bus = await Bus.connect(self.nats.url, name="bench")
+        for region in self.regions:
+            await ensure_region(bus, region)
+            await database.pool.execute("insert into config.regions (name) values ($1)", region)
+        self.monitors = await make_monitors(database, self.options.monitors, self.options.interval)
         await bus.close()
         await database.close()
-    if options.log:
-        print((folder / "incidents.log").read_text()[-5000:])
+
+    async def measure(self) -> dict[str, Any]:
+        options, log = self.options, self.folder / "incidents.log"
+        bus = await Bus.connect(self.nats.url, name="bench")
+        process, port = await asyncio.to_thread(start_service, self.nats.url, self.postgres.url(), log, self.code)
+        try:
+            await asyncio.sleep(3)
+            await self._speak(bus, options.interval + 1, 0.0)
+            await asyncio.sleep(5)
+            before = await asyncio.to_thread(read_metrics, port)
+            cpu, postgres, began = cpu_seconds(process.pid), tree_cpu_seconds(self.postgres.pid), time.monotonic()
+            recording = record(process.pid, options.seconds, options.profile) if options.profile else None
+            said = await self._speak(bus, options.seconds, options.bad)
+            await asyncio.sleep(1)
+            spent, elapsed = cpu_seconds(process.pid) - cpu, time.monotonic() - began
+            postgres = tree_cpu_seconds(self.postgres.pid) - postgres
+            after = await asyncio.to_thread(read_metrics, port)
+            if recording:
+                recording.wait(30)
+        finally:
+            process.terminate()
+            process.wait(15)
+            await bus.close()
+        if options.log:
+            print(log.read_text()[-5000:])
+        return figures(said, options.seconds, before, after, spent, postgres, elapsed)
+
+    async def _speak(self, bus: Bus, seconds: float, bad: float) -> int:
+        interval = self.options.interval
+        return sum(
+            await asyncio.gather(*(speak(bus, each, self.monitors, interval, seconds, bad) for each in self.regions))
+        )
+
+
+def figures(
+    said: int,
+    seconds: float,
+    before: dict[str, float],
+    after: dict[str, float],
+    spent: float,
+    postgres: float,
+    elapsed: float,
+) -> dict[str, Any]:
+    stored = int(after["farwatch_fold_results_total"] - before["farwatch_fold_results_total"])
     lag, batch = "farwatch_fold_lag_seconds", "farwatch_fold_batch_results"
     batches = after[f"{batch}_count"] - before[f"{batch}_count"]
     return {
         "said": said,
         "stored": stored,
-        "results_per_second": round(said / options.seconds),
-        "incidents": incidents,
+        "results_per_second": round(said / seconds),
         "cpu_percent_of_a_core": round(100 * spent / elapsed, 1),
         "cpu_us_per_result": round(1e6 * spent / max(1, stored)),
+        "postgres_us_per_result": round(1e6 * postgres / max(1, stored)),
         "lag_p50_ms_below": quantile(before, after, lag, 0.5) * 1000,
         "lag_p99_ms_below": quantile(before, after, lag, 0.99) * 1000,
         "results_per_batch": round(stored / max(1, batches), 1),
         "batches": batches,
+        "load_average": os.getloadavg()[0],
+    }
+
+
+async def bench(options: argparse.Namespace, rigs: dict[str, Rig]) -> dict[str, Any]:
+    """By the name of the rig: the median of each figure over the rounds."""
+    for rig in rigs.values():
+        await rig.fill()
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in rigs}
+    for _ in range(options.rounds):
+        for name, rig in rigs.items():
+            found[name].append(await rig.measure())
+    return {
+        name: {key: statistics.median(each[key] for each in measured) for key in measured[0]}
+        for name, measured in found.items()
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--monitors", type=int, default=20_000)
     parser.add_argument("--regions", type=int, default=1)
     parser.add_argument("--interval", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--against", type=Path, help="a checkout of another commit, to take turns with")
+    parser.add_argument("--code", type=Path, help="the checkout to measure, in place of the installed one")
     parser.add_argument("--bad", type=float, default=0.01, help="share of monitors that go down now and then")
     parser.add_argument("--log", action="store_true", help="show the end of the log of the process")
     parser.add_argument("--profile", help="file for py-spy's raw stacks")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with server_folder("nats") as one, server_folder("postgres") as two, tempfile.TemporaryDirectory() as three:
-        nats, postgres = NatsProcess(one), PostgresProcess(two)
-        regions = tuple(f"r{number}" for number in range(options.regions))
-        nats.server = NatsServer(Path(one), regions=regions, open_access=True)
-        nats.start()
-        postgres.start()
-        try:
-            print(json.dumps(asyncio.run(bench(options, nats.url, postgres.url(), Path(three))), indent=2))
-        finally:
-            postgres.stop()
-            nats.stop()
+    codes = {"this": options.code} | ({"against": options.against} if options.against else {})
+    with ExitStack() as stack:
+        rigs = {}
+        for name, code in codes.items():
+            rigs[name] = Rig(options, code, stack.enter_context(server_folder(f"fold-{name}")))
+            stack.callback(rigs[name].stop)
+            rigs[name].start()
+        print(json.dumps(asyncio.run(bench(options, rigs)), indent=2))
 
 
 if __name__ == "__main__":
