@@ -71,6 +71,45 @@ def test_a_policy_is_written_seen_in_the_preview_and_changed(
         api.delete(f"/api/policies/{stored['id']}")
 
 
+def test_moments_of_a_policy_are_chosen_and_the_preview_shows_who_hears_of_them(
+    page: Page, api: httpx.Client, channel: int, shop: int
+) -> None:
+    page.goto("/settings/policies/new")
+    ready(page)
+    page.get_by_label("Name").fill("Early birds")
+    page.locator("summary", has_text="At which moments").click()
+    expect(page.get_by_label("It has recovered")).to_be_hidden()
+    page.get_by_label("Whose choice").select_option("own")
+    page.get_by_label("It has recovered").uncheck()
+    page.get_by_label("It is still open").uncheck()
+    page.get_by_label("A check fails first, unconfirmed").check()
+    page.get_by_role("button", name="Add policy").click()
+    expect(page.get_by_role("link", name="Early birds")).to_be_visible()
+    (stored,) = api.get("/api/policies").json()["data"]["items"]
+    try:
+        assert stored["moments"] == ["down", "degraded", "first_failure"]
+        expect(page.locator(".setting")).to_contain_text(
+            "only when it is down or it is degraded or a check fails first"
+        )
+        page.get_by_label("When this monitor").select_option(str(shop))
+        page.get_by_role("button", name="Show").click()
+        heard = page.locator("#preview-moments dd")
+        expect(heard.nth(0)).to_contain_text("Pager <b>")
+        expect(heard.nth(2)).to_contain_text("Nobody")
+        expect(heard.nth(2)).to_contain_text("the policy does not take the moment up")
+        expect(heard.nth(3).locator("b")).to_have_text("Pager <b>")
+        assert violations(page) == []
+        page.get_by_role("link", name="Early birds").click()
+        ready(page)
+        expect(page.get_by_label("A check fails first, unconfirmed")).to_be_checked()
+        page.get_by_label("Whose choice").select_option("")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("link", name="Early birds")).to_be_visible()
+        assert api.get(f"/api/policies/{stored['id']}").json()["data"]["moments"] is None
+    finally:
+        api.delete(f"/api/policies/{stored['id']}")
+
+
 def test_a_silence_is_added_and_ended(page: Page, shop: int) -> None:
     page.goto("/settings/silences")
     page.get_by_label("Why").fill("Moving the rack")

@@ -25,6 +25,9 @@ _DAY_SECONDS = 86_400
 
 DEFAULT_PARENT_WAIT_SECONDS = 30
 
+POLICY_MOMENTS: tuple[Moment, ...] = ("down", "degraded", "up", "first_failure", "first_success", "reminder")
+"""Those that a policy's `moments` decide about; the others are between us and a channel alone."""
+
 
 class Match(Strict):
     """Which alerts are meant. Each list is "one of these", an empty one "any"; all that are given must fit.

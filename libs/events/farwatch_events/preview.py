@@ -3,12 +3,14 @@
 It goes through the same rules as the notifier, with nobody acknowledging.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from farwatch_events.channels import Moment
 from farwatch_events.escalation import Hold, Situation, advance, start
 from farwatch_events.matching import NumberedPolicy, NumberedSilence, Subject, find_silence, mismatch, select_policies
+from farwatch_events.policies import POLICY_MOMENTS
 from farwatch_events.recipients import ChannelFacts, refusal, target_channels
 
 HORIZON_MS = 24 * 3_600_000
@@ -43,6 +45,18 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class MomentFit:
+    """Whether a channel hears of a moment by a policy, and if not, why."""
+
+    policy_id: int
+    policy: str
+    moment: Moment
+    channel_id: int
+    channel: str
+    why_not: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """An incident that might open."""
 
@@ -63,6 +77,23 @@ def explain_policies(policies: Sequence[NumberedPolicy], subject: Subject) -> li
         if why is None and each.id not in deciding:
             why = "one before it decides"
         found.append(Fit(each.id, each.policy.name, each.id in deciding, why))
+    return found
+
+
+def explain_moments(
+    policies: Sequence[NumberedPolicy], channels: Sequence[ChannelFacts], subject: Subject, named: Collection[int]
+) -> list[MomentFit]:
+    """For each policy that decides: which of its channels hear of which moment. First failures go to the first step."""
+    found = []
+    for numbered in select_policies(policies, subject):
+        policy = numbered.policy
+        for moment in POLICY_MOMENTS if policy.steps else ():
+            steps = policy.steps[:1] if moment in ("first_failure", "first_success") else policy.steps
+            chosen = {each.id: each for step in steps for each, _ in target_channels(channels, named, step.target)}
+            remind = moment == "reminder" and policy.reminder_seconds is not None
+            for each in chosen.values():
+                no = refusal(each, moment, policy) if not remind or not each.enabled else None
+                found.append(MomentFit(numbered.id, numbered.title, moment, each.id, each.name, no))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from farwatch_events.policies import POLICY_MOMENTS
 from farwatch_runtime.links import AlertLink, make_link
 from farwatch_store import Database
 from tests.integration.api.conftest import BASE, Browser, Data, TestDeps
@@ -67,6 +68,28 @@ async def test_the_preview_says_who_would_be_told_and_when(client: httpx.AsyncCl
     seen = data(await client.post("/api/policies/preview", json={"monitor_id": monitor_id, "policy": draft}))
     assert [(p["channel"], p["after_seconds"]) for p in seen["planned"]] == [("chat", 0), ("phone", 600)]
     assert data(await client.get("/api/policies"))["items"] == [], "a preview stores nothing"
+
+
+async def test_the_preview_says_which_channel_hears_of_which_moment(client: httpx.AsyncClient, data: Data) -> None:
+    first, second = await add_channel(client, data, "chat"), await add_channel(client, data, "phone")
+    monitor_id = await add_monitor(client, data)
+    steps = [{"target": {"channels": [first]}}, {"after_seconds": 600, "target": {"channels": [second]}}]
+
+    async def heard(**fields: Any) -> dict[str, list[str]]:
+        body = {"monitor_id": monitor_id, "policy": {"name": "draft", "steps": steps, **fields}}
+        found: dict[str, list[str]] = {}
+        for each in data(await client.post("/api/policies/preview", json=body))["moments"]:
+            assert (each["policy_id"], each["policy"]) == (-1, "policy “draft”")
+            found.setdefault(each["moment"], []).extend([] if each["why_not"] else [each["channel"]])
+        return found
+
+    both = ["chat", "phone"]
+    nobody: dict[str, list[str]] = {each: [] for each in POLICY_MOMENTS}
+    assert await heard() == nobody | {"down": both, "up": both}, "as the channels say"
+    own = await heard(moments=["degraded", "first_failure"])
+    assert own == nobody | {"degraded": both, "first_failure": ["chat"]}, "first failures go to the first step"
+    assert await heard(moments=[], reminder_seconds=600) == nobody | {"reminder": both}
+    assert await heard(steps=[]) == {}
 
 
 async def test_silences_are_seen_in_the_preview_and_end(client: httpx.AsyncClient, data: Data) -> None:

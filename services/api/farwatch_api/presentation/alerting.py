@@ -3,12 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from farwatch_events.policies import Policy, dump_policy
+from farwatch_events.channels import Moment
+from farwatch_events.policies import POLICY_MOMENTS, Policy, dump_policy
 
 Names = Mapping[str, Mapping[int, str]]
 """Names of "channels" and "monitors" by id."""
 
 SHOWN = 4
+
+MOMENT_WORDS: Mapping[Moment, str] = {
+    "down": "it is down",
+    "degraded": "it is degraded",
+    "up": "it has recovered",
+    "first_failure": "a check fails first, unconfirmed",
+    "first_success": "a check answers again, nothing was confirmed",
+    "reminder": "it is still open",
+}
 
 
 def blank_policy() -> dict[str, Any]:
@@ -32,9 +42,20 @@ def _prefixed(prefix: str, values: Sequence[Any]) -> str:
     return prefix + _few(list(values)) if values else ""
 
 
-def _few(values: list[str]) -> str:
-    more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-    return " or ".join(values[:SHOWN]) + more
+def _few(values: list[str], shown: int = SHOWN) -> str:
+    more = f" and {len(values) - shown} more" if len(values) > shown else ""
+    return " or ".join(values[:shown]) + more
+
+
+def moment_rows(fits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each moment who hears of it and who does not, in the words of the form; several policies may decide."""
+    rows = []
+    for moment in POLICY_MOMENTS:
+        mine = [each for each in fits if each["moment"] == moment]
+        heard = list(dict.fromkeys(each["channel"] for each in mine if each["why_not"] is None))
+        why = {each["channel"]: each["why_not"] for each in mine if each["channel"] not in heard}
+        rows.append({"moment": MOMENT_WORDS[moment], "told": heard, "why_not": why})
+    return rows
 
 
 def say_policy(policy: Mapping[str, Any], names: Names) -> list[str]:
@@ -42,6 +63,9 @@ def say_policy(policy: Mapping[str, Any], names: Names) -> list[str]:
     says = [_say_step(step, names) for step in policy["steps"]] or ["nobody is told"]
     if policy["delay_seconds"]:
         says.insert(0, f"waits {say_seconds(policy['delay_seconds'])}")
+    if policy.get("moments") is not None:
+        heard = [MOMENT_WORDS[each] for each in POLICY_MOMENTS if each in policy["moments"]]
+        says.append(f"only when {_few(heard, len(heard))}" if heard else "at no moment at all")
     if policy["repeat_seconds"]:
         says.append(f"again every {say_seconds(policy['repeat_seconds'])} until acknowledged")
     if policy["reminder_seconds"]:

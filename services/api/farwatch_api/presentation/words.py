@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from farwatch_api.presentation.alerting import say_seconds
+from farwatch_api.presentation.alerting import moment_rows, say_seconds
 from farwatch_api.presentation.expectations import explained
 from farwatch_api.presentation.snippets import snippets
 from farwatch_api.views import duration
@@ -118,6 +118,7 @@ FILTERS: Final[dict[str, Any]] = {
     "snippets": snippets,
     "first_upper": lambda text: text[:1].upper() + text[1:],
     "seconds_word": say_seconds,
+    "moment_rows": moment_rows,
     "state_word": lambda state: STATE_WORDS.get(state, state),
     "type_word": lambda kind: TYPE_WORDS.get(kind, kind),
     "channel_word": lambda kind: CHANNEL_WORDS.get(kind, kind),

@@ -1,5 +1,6 @@
 """Alert policies: who is told of what and when; what they would do, and what they did."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from farwatch_api.rows import Row
 from farwatch_events.matching import NumberedPolicy, Subject
 from farwatch_events.monitor import MonitorId, Region, Strict
 from farwatch_events.policies import Policy
-from farwatch_events.preview import Case, Planned, explain_policies, preview
+from farwatch_events.preview import Case, Planned, explain_moments, explain_policies, preview
 from farwatch_store import Connection
 
 router = APIRouter(prefix="/api/policies", tags=["policies"])
@@ -108,6 +109,7 @@ async def look_ahead(connection: Connection, body: PreviewBody, now: datetime) -
         ],
         "default_decides": not any(f.decides for f in explain_policies(policies, subject)),
         "planned": [_planned(each, case.at_ms) for each in planned],
+        "moments": [asdict(each) for each in explain_moments(policies, channels, subject, case.named_channels)],
     }
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from farwatch_api.commands.fallback import read_fallback
 from farwatch_api.deps import Dependencies, Deps
 from farwatch_api.params import Id
-from farwatch_api.presentation.alerting import blank_policy, say_match, say_policy
+from farwatch_api.presentation.alerting import MOMENT_WORDS, blank_policy, say_match, say_policy
 from farwatch_api.queries.actors import actor_names
 from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.monitors import all_tags
@@ -73,6 +73,7 @@ async def _policy_form(request: Request, deps: Deps, policy: dict[str, Any]) -> 
         values = await _choices(connection)
         values["channels"] = await list_channels(connection)
         values["regions"] = await region_names(connection)
+        values["moment_words"] = MOMENT_WORDS
     return await render_page(request, deps, "alerting/policy.html", policy=policy, types=list(MONITOR_TYPES), **values)
 
 

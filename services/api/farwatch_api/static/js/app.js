@@ -9,6 +9,7 @@ import "./copy.js";
 import "./actions.js";
 import "./forms.js";
 import "./monitor_form.js";
+import "./unfold.js";
 import "./quick_add.js";
 import "./check_now.js";
 import "./channel_test.js";
