@@ -38,6 +38,9 @@ from farwatch_store import Database, StoreUnavailable
 
 LINGER_SECONDS = 0.04
 """Between the starts of two batches: a transaction costs the same for one result and for a hundred."""
+BUSY_RESULTS = 50
+BUSY_LINGER_SECONDS = 0.1
+"""After a batch of so many results: nobody sees the 60 ms, and there are fewer than half as many transactions."""
 FOLLOWED_ROUNDS = 20
 """Of the log in one step: ten thousand events."""
 TICK_MS = 1_000
@@ -137,6 +140,7 @@ class Session:
         self._oldest_ms = 0
         self._ticked_ms = 0
         self._stepped = 0.0
+        self._linger_seconds = LINGER_SECONDS
         self._purging: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -178,7 +182,7 @@ class Session:
         if not self._board.has_reviews:
             await _wait_any(due, self.fold.wake, stop)
         self.fold.wake.clear()
-        early = self._stepped + LINGER_SECONDS - time.monotonic()
+        early = self._stepped + self._linger_seconds - time.monotonic()
         catching_up = self._intakes.behind and not self._intakes.waits_for_a_slice
         if early > 0 and not catching_up:
             await _sleep(early, stop)
@@ -370,6 +374,7 @@ class Session:
 
     def _count(self, changes: Changes) -> None:
         counts = changes.counts
+        self._linger_seconds = LINGER_SECONDS if counts.folded < BUSY_RESULTS else BUSY_LINGER_SECONDS
         for why, number in (("known", counts.dropped), ("no_monitor", counts.unknown)):
             if number:
                 self.metrics.dropped.labels(why).inc(number)
