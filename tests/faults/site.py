@@ -255,10 +255,14 @@ def report(fault: str, verdict: Verdict, count: Count, recoveries: dict[str, flo
         "repeats": verdict.repeats,
         "other_messages": dict(verdict.others),
         "slots": {name: getattr(count, name) for name in ("expected", "missed", "doubled", "skipped")},
-        "load": [round(each, 1) for each in os.getloadavg()],
         **more,
     }  # fmt: skip
-    text = json.dumps(line)
+    note(line)
+
+
+def note(line: dict[str, Any]) -> None:
+    """Prints it with the load of the machine, and adds it to tests/.artifacts/faults.jsonl."""
+    text = json.dumps({**line, "load": [round(each, 1) for each in os.getloadavg()]})
     print(f"faults: {text}", flush=True)
     folder = Path(__file__).parents[1] / ".artifacts"
     folder.mkdir(exist_ok=True)

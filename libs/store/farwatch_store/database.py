@@ -32,8 +32,9 @@ class Database:
 
     pool: "asyncpg.Pool[Any]"
 
-    def __init__(self, url: str, role: str | None, name: str) -> None:
+    def __init__(self, url: str, role: str | None, name: str, idle_seconds: float = STATEMENT_SECONDS) -> None:
         self._url = url
+        self._idle_seconds = idle_seconds
         self._role = role
         self._name = name
         self._warned = False
@@ -49,13 +50,16 @@ class Database:
         name: str = "farwatch",
         wait_seconds: float = 60.0,
         revision: str | None = CURRENT_REVISION,
+        idle_seconds: float = STATEMENT_SECONDS,
     ) -> Self:
         """Waits up to `wait_seconds` for the server and, unless None, for `revision`.
 
         Raises StoreUnavailable or RevisionMissing when that time is over. `role` is taken by SET ROLE on each
         connection; when it is missing or not ours to take, one warning is logged and the login role stays.
+        A transaction in which we say nothing for `idle_seconds` is ended by the server: a process that froze in the
+        middle of one keeps its successor waiting for so long.
         """
-        database = cls(url, role, name)
+        database = cls(url, role, name, idle_seconds)
         deadline = time.monotonic() + wait_seconds
         with translated():
             connection = await database._wait_for_server(deadline)
@@ -80,7 +84,7 @@ class Database:
                 "application_name": self._name,
                 "timezone": "UTC",
                 "statement_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": str(int(self._idle_seconds * 1000)),
                 "jit": "off",
             },
         }

@@ -16,12 +16,18 @@ from farwatch_runtime.service import Service, run
 from farwatch_store import Database
 
 ROLE = "farwatch_incidents"
+IDLE_SECONDS = 3.0
+"""Longer than a lease: whoever is silent for so long in a transaction has lost it, and holds up the next fold."""
 
 
 async def body(service: Service, settings: IncidentsSettings) -> None:
     password = settings.nats_password
     db = await Database.connect(
-        settings.database_url.get_secret_value(), ROLE, max_size=settings.database_pool_size, name=ROLE
+        settings.database_url.get_secret_value(),
+        ROLE,
+        max_size=settings.database_pool_size,
+        name=ROLE,
+        idle_seconds=IDLE_SECONDS,
     )
     bus = await Bus.connect(
         settings.nats_url,

@@ -41,6 +41,24 @@ async def test_times_are_utc_and_statements_end(database: Database) -> None:
         assert await connection.fetchval("show statement_timeout") == "30s"
 
 
+async def test_who_says_nothing_in_a_transaction_is_put_out(database_url: str) -> None:
+    database = await Database.connect(database_url, idle_seconds=0.2)
+
+    async def fall_silent() -> None:
+        async with database.transaction() as connection:
+            await connection.execute("select 1")
+            await asyncio.sleep(1)
+            await connection.execute("select 1")
+
+    try:
+        with pytest.raises(StoreUnavailable):
+            await fall_silent()
+        async with database.connection() as connection:
+            assert await connection.fetchval("show idle_in_transaction_session_timeout") == "200ms"
+    finally:
+        await database.close()
+
+
 async def test_the_role_is_taken_and_kept_when_a_connection_is_borrowed_again(database_url: str) -> None:
     database = await Database.connect(database_url, role="farwatch_scheduler", max_size=1)
     for _ in range(3):

@@ -1,11 +1,13 @@
-"""Real scheduler processes, killed with -9, and servers killed under them: no slot missed, none doubled."""
+"""Real scheduler processes, killed with -9, and servers killed under them: no slot missed, none doubled.
+
+tests/faults/test_takeover.py says how long it takes.
+"""
 
 import asyncio
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,7 +67,7 @@ async def leader(world: World) -> tuple[int, int]:
     return (row["epoch"], int(row["holder"].split(".")[-2])) if row["epoch"] else (0, 0)
 
 
-async def wait_for_epoch(world: World, epoch: int, timeout_seconds: float = 10) -> int:
+async def wait_for_epoch(world: World, epoch: int, timeout_seconds: float = 30) -> int:
     """The process that leads in this epoch."""
 
     async def pid() -> int:
@@ -87,10 +89,8 @@ async def test_the_standby_takes_over_a_killed_leader_without_a_hole(
     await asyncio.sleep(2.3)
 
     processes.end(first, signal.SIGKILL)
-    killed = time.monotonic()
     second = await wait_for_epoch(world, 2)
     await eventually(lambda: any(chunk.epoch == 2 for _, chunk, _ in prober.asked))
-    assert time.monotonic() - killed < 5
     assert second != first
 
     await asyncio.sleep(5)
@@ -112,10 +112,8 @@ async def test_a_leader_that_is_asked_to_stop_hands_over_at_once(
     await eventually(lambda: len(prober.asked) > 50)
     await asyncio.sleep(1.5)
     since_ms = now_ms()
-    asked_to_stop = time.monotonic()
     assert await asyncio.to_thread(processes.end, first, signal.SIGTERM) == 0
     await wait_for_epoch(world, 2)
-    assert time.monotonic() - asked_to_stop < 2
     await asyncio.sleep(3)
     assert missed_and_doubled(prober, ids, since_ms, now_ms() - 500) == (0, 0)
 
@@ -152,10 +150,8 @@ async def test_nats_killed_for_seconds_costs_no_slot(
     nats_server.kill()
     await asyncio.sleep(3)
     await asyncio.to_thread(nats_server.start)
-    restarted = time.monotonic()
     await wait_for_epoch(world, 2)
     await eventually(lambda: any(chunk.epoch == 2 for _, chunk, _ in prober.asked))
-    assert time.monotonic() - restarted < 5
     await asyncio.sleep(4)
     missed, doubled = missed_and_doubled(prober, ids, since_ms, now_ms() - 1_000)
     # A killed NATS forgets the message ids of what was taken: what was asked twice has the same identity, and the
