@@ -72,11 +72,8 @@ def measure(processes: Mapping[str, int]) -> dict[str, Usage]:
 
 
 def _memory_mb(pids: Iterable[int]) -> float:
-    """RSS of one process; of several the proportional share, or memory they have in common would count for each."""
-    members = list(pids)
-    if len(members) == 1:
-        return _field_mb(_PROC / str(members[0]) / "status", "VmRSS:")
-    return sum(_field_mb(_PROC / str(each) / "smaps_rollup", "Pss:") for each in members)
+    """The proportional share (PSS): services are forked from one process and have its memory in common."""
+    return sum(_field_mb(_PROC / str(each) / "smaps_rollup", "Pss:") for each in pids)
 
 
 def _field_mb(path: Path, field: str) -> float:
