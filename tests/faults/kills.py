@@ -4,10 +4,11 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.faults.site import VICTIMS, Site, now_ms
+from tests.faults.site import INTERVAL_SECONDS, VICTIMS, Site, now_ms
 
 OUTAGE_SECONDS = (25.0, 40.0)
 """Long enough to be seen although a process dies meanwhile."""
@@ -28,13 +29,31 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
+@dataclass(frozen=True)
+class Kill:
+    victim: str
+    at_ms: int
+    seconds: float
+
+
+def blame(slots_ms: Iterable[int], kills: Sequence[Kill]) -> Counter[str]:
+    """Who was away when each of these slots was due, or had just been: what is nobody's is counted as `nobody`."""
+    found: Counter[str] = Counter()
+    for slot_ms in slots_ms:
+        away = (
+            kill.victim
+            for kill in reversed(kills)
+            if kill.at_ms - INTERVAL_SECONDS * 1000 <= slot_ms <= kill.at_ms + kill.seconds * 1000
+        )
+        found[next(away, "nobody")] += 1
+    return found
+
+
 @dataclass
 class Storm:
-    """`recoveries` are the seconds of each kill by victim."""
-
     site: Site
     rng: random.Random
-    recoveries: dict[str, list[float]] = field(default_factory=dict)
+    kills: list[Kill] = field(default_factory=list)
     _over: bool = False
 
     async def run(self, order: list[str], say: Callable[[str], None] = _say) -> None:
@@ -42,17 +61,17 @@ class Storm:
         try:
             for number, victim in enumerate(order, 1):
                 await asyncio.sleep(self.rng.uniform(0, 3))
-                took = await self._kill(victim)
-                self.recoveries.setdefault(victim, []).append(took)
-                say(f"{number}/{len(order)} {victim}: {took:.1f} s")
+                kill = await self._kill(victim)
+                self.kills.append(kill)
+                say(f"{number}/{len(order)} {victim}: {kill.seconds:.1f} s")
         finally:
             self._over = True
         await asyncio.gather(*playing)
 
-    async def _kill(self, victim: str) -> float:
+    async def _kill(self, victim: str) -> Kill:
         since_ms = now_ms()
         os.kill(self.site.up.child(VICTIMS[victim]), signal.SIGKILL)
-        return await self.site.recovered(since_ms)
+        return Kill(victim, since_ms, await self.site.recovered(since_ms))
 
     async def _play(self, name: str) -> None:
         """One target's outages, at least one. One that began is seen through before the run ends."""
@@ -73,5 +92,9 @@ class Storm:
             await asyncio.sleep(1)
 
 
-def worst(recoveries: dict[str, list[float]]) -> dict[str, float]:
-    return {victim: max(seconds) for victim, seconds in sorted(recoveries.items())}
+def worst(kills: Iterable[Kill]) -> dict[str, float]:
+    """The longest recovery of each victim, in seconds."""
+    found: dict[str, float] = {}
+    for kill in kills:
+        found[kill.victim] = max(kill.seconds, found.get(kill.victim, 0.0))
+    return dict(sorted(found.items()))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.faults.judge import BEGIN, END, LATE_MS, Outage, SeenIncident, SeenMessage, Verdict, judge
+from tests.faults.kills import Kill, blame, worst
 
 OUTAGE = Outage("shop", 100_000, 130_000)
 INCIDENT = SeenIncident(7, "shop", 104_000, 133_000)
@@ -73,3 +74,11 @@ def test_what_is_allowed_is_counted() -> None:
     news = SeenMessage("region.silent", "r", "", None)
     verdict = judge([OUTAGE], [INCIDENT], [DOWN, DOWN, UP, news])
     assert (verdict.repeats, dict(verdict.others)) == (1, {"region.silent": 1})
+
+
+def test_a_missed_slot_is_laid_at_the_door_of_who_was_away() -> None:
+    kills = [Kill("nats", 100_000, 2.0), Kill("scheduler", 104_000, 7.0)]
+    assert blame([94_999, 95_000, 102_000, 105_000, 111_000, 111_001], kills) == {
+        "nobody": 2, "nats": 1, "scheduler": 3,
+    }  # fmt: skip
+    assert worst(kills) == {"nats": 2.0, "scheduler": 7.0}

@@ -1,11 +1,12 @@
 """kill -9 of every process in any order, the servers too, while targets fail and recover."""
 
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import Storm, order_of, worst
+from tests.faults.kills import Storm, blame, order_of, worst
 from tests.faults.site import INTERVAL_SECONDS, Site, open_site, report
 
 MONITORS = ("steady", *(f"site-{number}" for number in range(1, 9)))
@@ -19,14 +20,16 @@ async def storm(site: Site, rng: random.Random, order: list[str], title: str) ->
     await run.run(order)
     await site.settled()
     verdict, count = await site.verdict(), await site.slots()
-    kills = {victim: len(seconds) for victim, seconds in sorted(run.recoveries.items())}
-    report(title, verdict, count, worst(run.recoveries), kills=kills)
+    kills = Counter(kill.victim for kill in run.kills)
+    missed_after = blame((each["slot_ms"] for each in count.examples), run.kills)
+    report(title, verdict, count, worst(run.kills), kills=kills, missed_after=missed_after)
     assert verdict.outages >= len(MONITORS) - 1
     assert verdict.is_clean, verdict
     assert count.doubled == 0, count
-    slowest = max(worst(run.recoveries).values())
+    slowest = max(worst(run.kills).values())
     assert count.missed == 0 or slowest > INTERVAL_SECONDS, count  # one interval at most is made up for
-    return worst(run.recoveries)
+    assert "nobody" not in missed_after, count
+    return worst(run.kills)
 
 
 @pytest.mark.faults
