@@ -7,7 +7,7 @@ know dark mode take the colours of DARK, by class; the others never see them.
 from html import escape
 
 from farwatch_notifier.channels.parts import details, links
-from farwatch_notifier.message import Alert, Tone
+from farwatch_notifier.message import Alert, Kind, Tone
 
 _FONT = "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
@@ -21,7 +21,19 @@ DARK = {
     "rule": "border-color:#333741",
     "code": "background:#0c111d;border-color:#333741;color:#d5d7dc",
 }
-_BADGES = {"bad": "DOWN", "warning": "WARNING", "good": "RESOLVED", "note": "TEST"}
+_BADGES_BY_TONE: dict[Tone, str] = {"bad": "DOWN", "warning": "WARNING", "good": "RESOLVED", "note": "TEST"}
+_BADGES: dict[Kind, str] = {
+    "degraded": "DEGRADED",
+    "up": "RECOVERED",
+    "group_up": "RECOVERED",
+    "first_failure": "FIRST FAILURE",
+    "first_success": "ANSWERS",
+    "acknowledged": "ACKNOWLEDGED",
+    "flapping": "FLAPPING",
+    "steady": "STEADY",
+    "system_troubled": "TROUBLE",
+    "system_recovered": "WELL AGAIN",
+}
 
 
 def rows(alert: Alert) -> list[tuple[str, str]]:
@@ -81,7 +93,9 @@ Sent by Farwatch. Channels and their moments are set on the settings page.</td><
 
 
 def _badge(alert: Alert) -> str:
-    return {"degraded": "DEGRADED", "up": "RECOVERED"}.get(alert.kind, _BADGES[alert.tone])
+    if alert.kind == "reminder" and alert.severity:
+        return f"STILL {alert.severity.upper()}"
+    return _BADGES.get(alert.kind, _BADGES_BY_TONE[alert.tone])
 
 
 def _row(label: str, value: str) -> str:
@@ -109,21 +123,15 @@ def _buttons(alert: Alert) -> str:
     found = links(alert)
     if not found:
         return ""
-    filled = "display:inline-block;padding:11px 20px;font-size:14px;font-weight:600;color:#ffffff;text-decoration:none"
-    beside = "display:inline-block;padding:11px 0 11px 20px;font-size:14px;color:#475467"
+    shared = "display:inline-block;margin:4px 16px 4px 0;font-size:14px;line-height:20px;white-space:nowrap"
+    filled = f"{shared};padding:11px 20px;border-radius:8px;background:{FILLS[alert.tone]};color:#ffffff"
+    beside = f"{shared};padding:11px 0;color:#475467"
     (words, address), *more = found
-    cells = [
-        f'<td style="border-radius:8px;background:{FILLS[alert.tone]}">'
-        f'<a href="{escape(address, quote=True)}" style="{filled}">{words}</a></td>'
+    shown = [
+        f'<a href="{escape(address, quote=True)}" style="{filled};font-weight:600;text-decoration:none">{words}</a>',
+        *(f'<a class="soft" href="{escape(each, quote=True)}" style="{beside}">{label}</a>' for label, each in more),
     ]
-    cells += [
-        f'<td><a class="soft" href="{escape(each, quote=True)}" style="{beside}">{label}</a></td>'
-        for label, each in more
-    ]
-    return (
-        '<tr><td style="padding:8px 28px 4px"><table role="presentation" cellpadding="0" cellspacing="0"><tr>'
-        f"{''.join(cells)}</tr></table></td></tr>\n"
-    )
+    return f'<tr><td style="padding:8px 28px 4px">{" ".join(shown)}</td></tr>\n'
 
 
 def _dark_rules() -> str:

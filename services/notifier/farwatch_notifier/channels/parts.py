@@ -27,7 +27,8 @@ def details(alert: Alert) -> list[tuple[str, str]]:
 
 def links(alert: Alert) -> list[tuple[str, str]]:
     """Words and address of what can be opened, the page itself first; empty without a public address."""
-    page = f"Open incident {alert.incident_id}" if alert.incident_id else "Open Farwatch"
+    page = "Open these incidents" if alert.members else "Open Farwatch"
+    page = f"Open incident {alert.incident_id}" if alert.incident_id else page
     found = [(page, alert.link), ("Acknowledge", alert.acknowledge_link), ("Silence", alert.silence_link)]
     return [(words, address) for words, address in found if address]
 
