@@ -64,7 +64,8 @@ def _series(
 
 def _told(run: Run, value: float | None, unit: str) -> str:
     of = f"{run.monitors:,} monitors every {run.interval_seconds} s, {run.checks_per_second:,g} checks/s"
-    return f"{of}: {value:g} {unit}"
+    load = "" if run.load_average is None else f" (load average {run.load_average:g})"
+    return f"{of}: {value:g} {unit}{load}"
 
 
 def keep(report: Mapping[str, Any], runs: Path) -> None:
