@@ -149,6 +149,9 @@ def test_who_was_told_and_who_was_not(
     row = page.locator("#deliveries details").first
     row.locator("summary").click()
     expect(row.locator(".chain")).to_contain_text("Decided")
+    page.locator("#deliveries").evaluate("part => { part.dataset.before = 'yes' }")
+    expect(page.locator("#deliveries")).not_to_have_attribute("data-before", "yes", timeout=30_000)  # it came again
+    expect(row.locator(".chain")).to_be_visible()
     assert violations(page) == []
 
 

@@ -10,6 +10,7 @@ import "./actions.js";
 import "./forms.js";
 import "./monitor_form.js";
 import "./unfold.js";
+import "./kept_open.js";
 import "./quick_add.js";
 import "./check_now.js";
 import "./channel_test.js";
