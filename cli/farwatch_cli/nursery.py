@@ -1,6 +1,6 @@
 """A process that has every service's code loaded and forks them, so that one that died is back in milliseconds.
 
-`python -m farwatch_cli.nursery <descriptor of a socket> <room>` runs it; `Nursery` is the supervisor's end.
+`python -m farwatch_cli.nursery <descriptor of a socket>` runs it; `Nursery` is the supervisor's end.
 It has one thread, no event loop and no connection, so a fork copies nothing that could be in the middle of something.
 docs/decisions/nursery.md says why it is there.
 """
@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from setproctitle import setproctitle
+
 from farwatch_cli import processes
 from farwatch_cli.plan import MODULES
 from farwatch_cli.processes import Command, Process
@@ -29,8 +31,6 @@ from farwatch_cli.processes import Command, Process
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _FORK_SECONDS: Final = 20.0
 _REQUEST_BYTES: Final = 1024 * 1024
-_ROOM_FOR_NAME: Final = "." * 64
-"""An argument of the nursery that its children write their own command line over."""
 
 
 class Forked:
@@ -74,7 +74,7 @@ class Nursery:
         ours.settimeout(_FORK_SECONDS)
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
-        argv = [sys.executable, "-m", __name__, str(theirs.fileno()), _ROOM_FOR_NAME]
+        argv = [sys.executable, "-m", __name__, str(theirs.fileno())]
         command = Command("nursery", argv, self._environ | {"PYTHONUNBUFFERED": "1"}, Path.cwd())
         descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -222,24 +222,11 @@ def _settle(request: dict[str, Any], output: int, between: int, supervisor: int)
         os.dup2(output, target)
     os.close(output)
     os.chdir(request["cwd"])
+    setproctitle(f"{sys.executable} -m {request['module']}")  # finds its place by the environment of the start
     os.environ.clear()
     os.environ.update(request["environ"])
     time.tzset()
-    module = request["module"]
-    sys.argv = [module]
-    rename([sys.executable, "-m", module])
-
-
-def rename(argv: Sequence[str]) -> None:
-    """Writes the command line that `ps` shows over the one we were started with, where the system lets us."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()
-        start, end = int(fields[45]), int(fields[46])
-        line = b"\0".join(part.encode() for part in argv)
-        if start and len(line) < end - start:
-            with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
-                memory.seek(start)
-                memory.write(line.ljust(end - start, b"\0"))
+    sys.argv = [request["module"]]
 
 
 def preload(modules: Sequence[str]) -> None:
