@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from farwatch_events.monitor import MASK, dump_monitor, fields_of, map_secrets, mask_secrets, parse_monitor
+from farwatch_events.masking import MASK, map_secrets, mask_secrets
+from farwatch_events.monitor import dump_monitor, fields_of, parse_monitor
 
 Monitor = dict[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from email.utils import parseaddr
 from typing import Any
 
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_events.requests import ENCRYPTED_PREFIX, require_web_address
 
 SIGNING_PREFIX = "whsec_"

@@ -22,7 +22,8 @@ from farwatch_events.channel_checks import (
     require_written,
     split_addresses,
 )
-from farwatch_events.monitor import BODY_MAX_BYTES, MASK, Port, Strict, Trimmed
+from farwatch_events.masking import MASK
+from farwatch_events.monitor import BODY_MAX_BYTES, Port, Strict, Trimmed
 from farwatch_events.placeholders import content_type, require_body
 from farwatch_events.requests import ENCRYPTED_PREFIX, is_secret_header, require_headers, require_web_address
 

@@ -6,7 +6,7 @@ These models are the validation of the REST API, of `farwatch apply` and of what
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -24,7 +24,6 @@ from pydantic.fields import FieldInfo
 from farwatch_events.assertions import ASSERTIONS_MAX, CONNECTION, LATENCY, TLS, Assertion, Kind, fit_assertions
 from farwatch_events.cron import CRON_MAX_CHARS, require_cron, require_zone, usual_interval_seconds
 from farwatch_events.requests import (
-    is_secret_header,
     require_certificates,
     require_headers,
     require_key,
@@ -33,15 +32,9 @@ from farwatch_events.requests import (
 )
 from farwatch_events.subjects import PUSH_REGION, REGION_PATTERN
 
-MASK = "********"
-"""What a secret reads as. Written back, it keeps the stored value."""
-
 DEFAULT_TIMEOUT_SECONDS = 10.0
 BODY_MAX_BYTES = 64 * 1024
 PEM_MAX_CHARS = 16 * 1024
-
-SECRET_FIELDS = ("client_key", "proxy_password")
-"""Secrets that are fields of their own, beside those in `auth` and `headers`."""
 
 _STATUS = re.compile(r"^[1-5]\d\d(-[1-5]\d\d)?$")
 _HOST = re.compile(r"^[^\s/@?#\\]{1,253}$")
@@ -402,36 +395,3 @@ def parse_monitor_json(data: str | bytes) -> MonitorSpec:
 def dump_monitor(spec: MonitorSpec) -> dict[str, Any]:
     """Every field of the specification as JSON-ready values."""
     return spec.model_dump(mode="json")
-
-
-def map_secrets(data: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """A copy of a dumped monitor in which `change` was applied to each secret that is set.
-
-    Secrets are the password and token of `auth`, the values of headers whose name sounds like one, SECRET_FIELDS.
-    """
-    changed = {k: change(v) if k in SECRET_FIELDS and v else v for k, v in data.items()}
-    auth = changed.get("auth")
-    if isinstance(auth, Mapping):
-        changed["auth"] = {k: change(v) if k in ("password", "token") and v else v for k, v in auth.items()}
-    headers = changed.get("headers")
-    if isinstance(headers, Mapping):
-        changed["headers"] = {k: change(v) if is_secret_header(k) and v else v for k, v in headers.items()}
-    return changed
-
-
-def mask_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What may be shown: each secret reads as MASK."""
-    return map_secrets(data, lambda _: MASK)
-
-
-def keep_masked(new: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """`new` with every MASK replaced by the stored (encrypted) value at the same place.
-
-    A mask with nothing stored behind it stays as it is; the caller refuses it.
-    """
-    kept = {k: stored.get(k, v) if k in SECRET_FIELDS and v == MASK else v for k, v in new.items()}
-    for field in ("auth", "headers"):
-        value, before = kept.get(field), stored.get(field)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            kept[field] = {k: before.get(k, v) if v == MASK else v for k, v in value.items()}
-    return kept

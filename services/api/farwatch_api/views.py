@@ -7,7 +7,8 @@ from typing import Any
 from farwatch_api.commands.specs import shown
 from farwatch_api.envelope import timestamp
 from farwatch_api.rows import Row
-from farwatch_events.monitor import MASK, MONITOR_TYPES, fields_of
+from farwatch_events.masking import MASK
+from farwatch_events.monitor import MONITOR_TYPES, fields_of
 
 
 def moment(value: datetime | None) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from pydantic import ValidationError
 
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_notifier import deliveries
 from farwatch_notifier.breaker import Breaker, is_stale, note_failure
 from farwatch_notifier.deliveries import Attempt, ChannelRow, Due

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import certifi
 import httpx
 
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_events.requests import is_secret_header
 from farwatch_notifier.outcome import DeliveryError, Sent, redact
 from farwatch_notifier.retry import is_final_status, parse_retry_after

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 
 SHORTEST_SECRET = 6
 """Shorter ones are not searched for: they would mask half of an answer."""

@@ -4,7 +4,8 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 
-from farwatch_events.monitor import MASK, HttpMonitor
+from farwatch_events.masking import MASK
+from farwatch_events.monitor import HttpMonitor
 from farwatch_events.requests import is_secret_header
 from farwatch_events.results import Evidence
 

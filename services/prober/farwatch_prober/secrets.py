@@ -2,7 +2,8 @@
 
 from pydantic import ValidationError
 
-from farwatch_events.monitor import SECRET_FIELDS, MonitorSpec, dump_monitor, map_secrets, parse_monitor
+from farwatch_events.masking import SECRET_FIELDS, map_secrets
+from farwatch_events.monitor import MonitorSpec, dump_monitor, parse_monitor
 from farwatch_events.requests import is_secret_header
 from farwatch_events.results import ErrorClass
 from farwatch_prober.outcome import ProbeFailure

@@ -10,7 +10,7 @@ import pytest
 from farwatch_api.presentation.fields import channel_fields
 from farwatch_api.presentation.words import CHANNEL_WORDS
 from farwatch_events.channels import CHANNEL_TYPES, secret_fields
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from tests.integration.api.conftest import Browser, TestDeps
 from tests.unit.events.test_channels import FULL, SIGNING_SECRET
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_store import read_stream
 from tests.integration.api.conftest import TestDeps
 

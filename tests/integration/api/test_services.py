@@ -23,7 +23,7 @@ from farwatch_events.checks import (
     TestChannelRequest,
 )
 from farwatch_events.live import LiveCheck, LiveMonitor, LiveMonitors
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_events.results import CheckResult, Heartbeat, ResultBatch, parse_result_message
 from tests.integration.api.conftest import API_TOKEN, TestDeps
 from tests.support.waiting import eventually

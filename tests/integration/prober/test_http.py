@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_prober.policy import AddressPolicy, parse_networks
 from farwatch_runtime.secrets import SecretBox
 from tests.integration.prober.conftest import Check

@@ -7,7 +7,7 @@ import trustme
 
 from farwatch_api.commands.specs import encrypted_dump, parse_spec, shown
 from farwatch_api.problems import Invalid
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_runtime.secrets import SecretBox
 
 BOX = SecretBox.from_keys(["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="])

@@ -18,7 +18,8 @@ from farwatch_api.presentation.monitor_fields import (
 from farwatch_api.presentation.words import FILTERS
 from farwatch_api.web import template_environment
 from farwatch_events.assertions import Operator
-from farwatch_events.monitor import MASK, MONITOR_TYPES, Auth, fields_of
+from farwatch_events.masking import MASK
+from farwatch_events.monitor import MONITOR_TYPES, Auth, fields_of
 
 NO_FIELD: dict[str, str] = {}
 """Fields that people cannot reach by the form, each with its reason."""

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from farwatch_cli.difference import compare, specification, without_defaults
-from farwatch_events.monitor import dump_monitor, mask_secrets, parse_monitor
+from farwatch_events.masking import mask_secrets
+from farwatch_events.monitor import dump_monitor, parse_monitor
 
 Monitor = dict[str, Any]
 

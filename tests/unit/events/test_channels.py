@@ -22,7 +22,7 @@ from farwatch_events.channels import (
     parse_channel,
     secret_fields,
 )
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 
 SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 FULL: dict[str, dict[str, Any]] = {

@@ -8,17 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from farwatch_events.checks import DueCheck, DueChunk
-from farwatch_events.monitor import (
-    MASK,
-    MONITOR_TYPES,
-    HttpMonitor,
-    dump_monitor,
-    keep_masked,
-    map_secrets,
-    mask_secrets,
-    parse_monitor,
-    read_stored_monitor,
-)
+from farwatch_events.masking import MASK, keep_masked, map_secrets, mask_secrets
+from farwatch_events.monitor import MONITOR_TYPES, HttpMonitor, dump_monitor, parse_monitor, read_stored_monitor
 
 
 def http(**fields: Any) -> dict[str, Any]:

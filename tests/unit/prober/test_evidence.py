@@ -1,6 +1,7 @@
 import base64
 
-from farwatch_events.monitor import MASK, HttpMonitor
+from farwatch_events.masking import MASK
+from farwatch_events.monitor import HttpMonitor
 from farwatch_prober import evidence
 
 LINES = [

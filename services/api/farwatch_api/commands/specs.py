@@ -9,18 +9,8 @@ from pydantic import ValidationError
 from farwatch_api.commands.certificates import unusable_certificates
 from farwatch_api.problems import Invalid, Problem, explain, problem
 from farwatch_events.checks import SPEC_MAX_BYTES
-from farwatch_events.monitor import (
-    MASK,
-    MONITOR_TYPES,
-    SECRET_FIELDS,
-    MonitorSpec,
-    dump_monitor,
-    fields_of,
-    keep_masked,
-    map_secrets,
-    mask_secrets,
-    parse_monitor,
-)
+from farwatch_events.masking import MASK, SECRET_FIELDS, keep_masked, map_secrets, mask_secrets
+from farwatch_events.monitor import MONITOR_TYPES, MonitorSpec, dump_monitor, fields_of, parse_monitor
 from farwatch_events.requests import ENCRYPTED_PREFIX, is_secret_header
 from farwatch_runtime.patterns import PatternError, compile_pattern
 from farwatch_runtime.secrets import SecretBox, SecretError

@@ -7,7 +7,8 @@ from pydantic_core import PydanticUndefined
 
 from farwatch_api.presentation.expectations import OPERATOR_WORDS, SUBJECT_WORDS, split_subject, unit_of
 from farwatch_events.assertions import Assertion, Kind, Operator, fitting_operators
-from farwatch_events.monitor import DEFAULT_TIMEOUT_SECONDS, MASK, MONITOR_TYPES, Auth, fields_of, map_secrets
+from farwatch_events.masking import MASK, map_secrets
+from farwatch_events.monitor import DEFAULT_TIMEOUT_SECONDS, MONITOR_TYPES, Auth, fields_of
 
 Choices = list[tuple[str, str]]
 

@@ -22,7 +22,8 @@ from farwatch_api.rows import Row
 from farwatch_bus import Message
 from farwatch_events import subjects
 from farwatch_events.live import LiveMonitors
-from farwatch_events.monitor import MASK, Strict
+from farwatch_events.masking import MASK
+from farwatch_events.monitor import Strict
 from farwatch_store import Connection
 
 router = APIRouter(tags=["sites"])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from farwatch_events.channels import AppriseConfig
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_notifier.channels.parts import JOINER, headline, plain_text
 from farwatch_notifier.message import Alert, Tone
 from farwatch_notifier.outbound import Outbound

@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from farwatch_events.channels import TelegramConfig
-from farwatch_events.monitor import MASK
+from farwatch_events.masking import MASK
 from farwatch_notifier.channels.parts import JOINER, details, headline, links
 from farwatch_notifier.message import Alert
 from farwatch_notifier.outbound import HttpAnswer, HttpCall, Outbound

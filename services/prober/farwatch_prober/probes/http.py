@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from farwatch_events.assertions import HEADER_PREFIX
 from farwatch_events.guard import Page
-from farwatch_events.monitor import MASK, HttpMonitor
+from farwatch_events.masking import MASK
+from farwatch_events.monitor import HttpMonitor
 from farwatch_events.requests import is_secret_header
 from farwatch_events.results import AssertionResult, Certificate, ErrorClass, Evidence
 from farwatch_prober import classify, evidence
