@@ -105,7 +105,7 @@ class Board(Ledger):
     def hear_heartbeat(self, heartbeat: Heartbeat) -> None:
         region = heartbeat.region
         if region == PUSH_REGION:
-            self._push.run(heartbeat.started_ms)
+            self._push.run(heartbeat)
         before = self.regions.get(region) or RegionState(region, since_ms=self.now_ms)
         self._set_region(before, region_rules.hear_heartbeat(before, heartbeat, self.now_ms))
         self._reviews.ask(self._expiries.passed(region))

@@ -1,6 +1,6 @@
 """Push monitors on the ledger: who has called, who should have, and what follows when nobody did."""
 
-from farwatch_events.results import CheckResult
+from farwatch_events.results import CheckResult, Heartbeat
 from farwatch_events.subjects import PUSH_REGION
 from farwatch_incidents.ledger import Ledger
 from farwatch_incidents.pushes import Pushes
@@ -13,16 +13,20 @@ class PushWatch:
         self.pushes = Pushes()
         self._ledger = ledger
 
-    def run(self, started_ms: int = 0) -> None:
-        """A message of region push came, from a process that started then."""
+    def run(self, heartbeat: Heartbeat | None = None) -> None:
+        """A message of region push came."""
         now_ms = self._ledger.now_ms
-        dark_from_ms = self.pushes.run(now_ms, started_ms)
-        if dark_from_ms is None:
+        if heartbeat is None:
+            dark = self.pushes.run(now_ms)
+        else:
+            heard = self._ledger.regions.get(PUSH_REGION)
+            dark = self.pushes.run(now_ms, heartbeat.started_ms, heard.last_seen_ms if heard else 0)
+        if dark is None:
             return
         for config in [each for each in self._ledger.configs.values() if each.is_push and each.enabled]:
             local = self._local(config.monitor_id)
             if local.deadline_ms:
-                self._put(config, self.pushes.forgive(config, local, dark_from_ms, now_ms))
+                self._put(config, self.pushes.forgive(config, local, dark))
 
     def begin_run(self, call: CheckResult) -> None:
         """A start that comes after the end of its run, or of a paused monitor, starts nothing."""
@@ -36,7 +40,7 @@ class PushWatch:
     def arm(self, config: MonitorConfig, *, changed: bool) -> None:
         local = self._local(config.monitor_id)
         if changed or local.deadline_ms == 0:
-            self._put(config, self.pushes.expect(config, local, self._ledger.now_ms))
+            self._put(config, self.pushes.arm(config, local, self._ledger.now_ms))
         self.pushes.hasten(config.monitor_id)
 
     def finish(self, config: MonitorConfig, call: CheckResult) -> LocalState:

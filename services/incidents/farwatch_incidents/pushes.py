@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from farwatch_events.cron import find_zone
 from farwatch_events.results import CheckResult, ErrorClass
@@ -10,6 +11,14 @@ from farwatch_incidents.rules.config import MonitorConfig
 from farwatch_incidents.rules.deadlines import LONGEST_PAUSE_MS, DueQueue, Moment, advance_push_clock
 from farwatch_incidents.rules.reasons import lasting
 from farwatch_incidents.rules.votes import LocalState
+
+
+class Dark(NamedTuple):
+    """Time in which nobody could push, and for how much of it the clock of the pushes stood still."""
+
+    from_ms: int
+    to_ms: int
+    still_ms: int
 
 
 class Pushes:
@@ -25,17 +34,27 @@ class Pushes:
         """As the fold before left it at `seen_ms`: a longer break between the two was dark too."""
         self.clock_ms, self._seen_ms = clock_ms, seen_ms
 
-    def run(self, now_ms: int, started_ms: int = 0) -> int | None:
-        """A message of region push came, from a process that started then. Returns since when nobody could push, None
-        when somebody always could. An api that is back within the longest pause was away nevertheless."""
+    def run(self, now_ms: int, started_ms: int = 0, beat_ms: int = 0) -> Dark | None:
+        """A message of region push came. A heartbeat has when its process started and when the one before it came.
+        Returns the time in which nobody could push, None when somebody always could. An api that is back within the
+        longest pause was away nevertheless, also where a call came before its heartbeat, and one that was away when
+        the fold began was away since it was last heard."""
         before_ms, self._seen_ms = self._seen_ms, max(self._seen_ms, now_ms)
-        self.clock_ms = advance_push_clock(self.clock_ms, before_ms, now_ms)
-        away = now_ms - before_ms > LONGEST_PAUSE_MS or before_ms < started_ms <= now_ms
-        return before_ms if before_ms > 0 and away else None
+        before_clock_ms = self.clock_ms
+        self.clock_ms = advance_push_clock(before_clock_ms, before_ms, now_ms)
+        from_ms = min(before_ms, beat_ms or before_ms)
+        away = now_ms - from_ms > LONGEST_PAUSE_MS or from_ms < started_ms <= now_ms
+        if from_ms <= 0 or not away:
+            return None
+        return Dark(from_ms, now_ms, max(0, now_ms - before_ms) - (self.clock_ms - before_clock_ms))
 
     def expect(self, config: MonitorConfig, local: LocalState, now_ms: int) -> LocalState:
-        """From now on the monitor has its whole period again, or until its next moment."""
-        return self._until(config, pushing.without_run(local), self._ahead(config, now_ms))
+        """From now on the monitor has its whole period again, or until its next moment; a call of it came just now."""
+        return self._until(config, replace(pushing.without_run(local), unheard=()), self._ahead(config, now_ms))
+
+    def arm(self, config: MonitorConfig, local: LocalState, now_ms: int) -> LocalState:
+        """As `expect`, of a monitor that has not called since it became what it is."""
+        return replace(self.expect(config, local, now_ms), unheard=pushing.anytime(config, now_ms))
 
     def begin(self, config: MonitorConfig, local: LocalState, call: CheckResult) -> LocalState:
         """A run starts, and its end is waited for in place of the next push where there is a limit for it."""
@@ -50,21 +69,22 @@ class Pushes:
             return local
         return self.expect(config, local, now_ms)
 
-    def forgive(self, config: MonitorConfig, local: LocalState, dark_from_ms: int, now_ms: int) -> LocalState:
-        """What to wait for now that somebody listens again: a push that may have been lost is not waited for."""
-        ahead_ms = self._ahead(config, now_ms)
-        if pushing.is_running(config, local):
-            return self._until(config, local, max(local.deadline_ms, ahead_ms))
-        due_ms = dark_from_ms + local.deadline_ms - self.clock_ms - config.grace_ms
-        if pushing.may_have_been_lost(config, due_ms, dark_from_ms, now_ms):
-            return self._until(config, local, ahead_ms)
-        if config.plan.cron is not None:
-            return self._until(config, local, self.clock_ms + due_ms - now_ms + config.grace_ms)
-        return local
+    def forgive(self, config: MonitorConfig, local: LocalState, dark: Dark) -> LocalState:
+        """What to wait for now that somebody listens again: a push that may have been lost is not waited for. The
+        moments of a schedule did not stand still with the clock."""
+        deadline_ms = local.deadline_ms
+        if config.plan.cron is not None and not pushing.is_running(config, local):
+            deadline_ms -= dark.still_ms
+        lost = pushing.lost_in(config, local, (dark.from_ms, dark.to_ms))
+        if lost is not None:
+            due_ms = pushing.due_after_loss(config, lost, dark.to_ms)
+            deadline_ms = max(deadline_ms, self.clock_ms + due_ms - dark.to_ms + config.grace_ms)
+            local = pushing.note_lost(config, local, lost)
+        return local if deadline_ms == local.deadline_ms else self._until(config, local, deadline_ms)
 
     def expect_after_miss(self, config: MonitorConfig, local: LocalState, now_ms: int) -> LocalState:
         due_ms = pushing.due_after_miss(config, self._was_due_ms(config, local, now_ms), now_ms)
-        local = pushing.without_run(local)
+        local = replace(pushing.without_run(local), unheard=pushing.anytime(config, now_ms))
         return self._until(config, local, self.clock_ms + due_ms - now_ms + config.grace_ms)
 
     def _ahead(self, config: MonitorConfig, now_ms: int) -> int:

@@ -1,7 +1,9 @@
 """Push monitors: periods, schedules through changes of the clocks, runs, dark time, restarts, what is expected."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from farwatch_events.results import CheckResult, ErrorClass, Heartbeat, PushCall
 from farwatch_incidents.board import Board
 from farwatch_incidents.rules.codec import dump_local, load_local
 from farwatch_incidents.rules.config import PUSH_FIELDS, SPEC_FIELDS, MonitorConfig, PushPlan, config_of
-from farwatch_incidents.rules.pushing import complete, due_after, due_after_miss, ends_run, may_have_been_lost
+from farwatch_incidents.rules.pushing import complete, due_after, due_after_miss, ends_run, lost_in, note_lost
 from farwatch_incidents.rules.votes import UNSEEN, LocalState
 from tests.unit.incidents.cases import MINUTE, START, config
 
@@ -50,8 +52,8 @@ class Api:
         self._collect()
 
     def live_until(self, until_ms: int, every_ms: int = BEAT_MS) -> None:
-        while self.now_ms + every_ms <= until_ms:
-            self.now_ms += every_ms
+        while self.now_ms < until_ms:
+            self.now_ms = min(until_ms, self.now_ms + every_ms)
             self._beat()
 
     def die_until(self, until_ms: int) -> None:
@@ -135,11 +137,30 @@ def test_after_a_miss_the_next_is_due_later_and_not_over_already(
 
 @given(st.integers(0, 3 * HOUR), st.integers(1, 3 * HOUR), st.integers(0, HOUR))
 def test_whatever_was_due_in_dark_time_may_have_been_lost(dark_ms: int, length_ms: int, at_ms: int) -> None:
-    watched = config(push_grace_ms=30_000)
-    inside = dark_ms + at_ms % length_ms
-    assert may_have_been_lost(watched, inside, dark_ms, dark_ms + length_ms)
-    assert may_have_been_lost(watched, inside - 30_000, dark_ms, dark_ms + length_ms)
-    assert not may_have_been_lost(watched, dark_ms + length_ms + 30_001, dark_ms, dark_ms + length_ms)
+    watched = config(interval_ms=DAY, push_grace_ms=30_000)
+    dark = (START + dark_ms, START + dark_ms + length_ms)
+
+    def lost(due_ms: int) -> tuple[int, int] | None:
+        return lost_in(watched, LocalState(slot_ms=due_ms - DAY), dark)
+
+    inside = dark[0] + at_ms % length_ms
+    assert lost(inside) == (max(dark[0], inside - 30_000), min(dark[1], inside + 30_000))
+    assert lost(inside - 30_000)
+    assert lost(dark[0] - 30_001) is None
+    assert lost(dark[1] + 30_001) is None
+
+
+def test_more_lost_spans_than_are_kept_become_one() -> None:
+    watched, local = config(interval_ms=DAY, push_grace_ms=0), LocalState(slot_ms=START)
+    for number in range(20):
+        local = note_lost(watched, local, (START + number * MINUTE, START + number * MINUTE + 1))
+    assert len(local.unheard) == 8
+    assert local.unheard[0] == (START, START + 12 * MINUTE + 1)
+    assert local.unheard[-1][0] == START + 19 * MINUTE
+    assert load_local("up", START, dump_local(local)).unheard == local.unheard
+    assert note_lost(watched, local, (START + 3 * DAY, START + 3 * DAY)).unheard == (
+        (START + 3 * DAY, START + 3 * DAY),
+    )
 
 
 def test_a_schedule_is_kept_and_missed_by_its_grace() -> None:
@@ -271,40 +292,102 @@ def test_dark_time_long_before_moves_no_moment() -> None:
 
 
 def test_a_run_through_dark_time_has_until_the_next_call_could_come() -> None:
+    """Its end was lost, and so may have been the start of another: that has its limit too, and then a call is due."""
     api = Api(START, config(push_grace_ms=30_000, retries=0, plan=PushPlan(run_limit_ms=2 * MINUTE)))
     api.call(signal="start")
     api.live_until(START + MINUTE)
     api.die_until(START + 10 * MINUTE)
-    api.live_until(START + 11 * MINUTE + 28_000)
+    api.live_until(START + 13 * MINUTE + 28_000)
     assert api.verdict == "pending"
-    api.live_until(START + 11 * MINUTE + 32_000)
+    api.live_until(START + 13 * MINUTE + 32_000)
     assert api.verdict == "down"
 
 
-OFTEN = st.lists(st.tuples(st.sampled_from(["live", "dark", "restart"]), st.integers(1, 200)), min_size=1, max_size=12)
+SPANS = st.one_of(st.integers(1, 200), st.sampled_from([5, 6, 7]))
+OFTEN = st.lists(st.tuples(st.sampled_from(["live", "dark", "restart"]), SPANS), min_size=1, max_size=12)
+GRACE_MS = 20_000
+Calls = Iterator[tuple[int, str, str]]
 
 
-@settings(max_examples=40, deadline=None)
-@example([("live", 174), ("dark", 6), ("live", 20)], "interval")
-@given(OFTEN, st.sampled_from(["interval", "cron"]))
-def test_a_job_that_calls_in_time_is_never_missed(days: list[tuple[str, int]], kind: str) -> None:
-    """Every minute, on the minute, whatever becomes of the api and of the fold; calls in dark time are lost."""
-    watched = scheduled("* * * * *", grace_ms=20_000) if kind == "cron" else config(push_grace_ms=20_000, retries=0)
-    api = Api(START, watched)
-    api.call()
+def play(api: Api, days: list[tuple[str, int]], calls: Calls) -> None:
+    """What is called while the api is dark is lost."""
+    at_ms, signal, run_id = next(calls)
+    if at_ms == api.now_ms:
+        api.call(signal=signal, run_id=run_id)
+        at_ms, signal, run_id = next(calls)
     for what, seconds in days:
         until_ms = api.now_ms + seconds * 1000
         if what == "dark":
             api.die_until(until_ms)
         elif what == "restart":
             api.restart()
-        while api.now_ms < until_ms:
-            before_ms = api.now_ms
-            api.now_ms = min(until_ms, api.now_ms + BEAT_MS)
-            if before_ms // MINUTE < api.now_ms // MINUTE:
-                api.call()
-            api._beat()
+        while at_ms <= until_ms:
+            if what != "dark":
+                api.live_until(at_ms)
+                api.call(signal=signal, run_id=run_id)
+            at_ms, signal, run_id = next(calls)
+        api.live_until(until_ms)
+
+
+def punctual(watched: MonitorConfig, late: list[int], first_ms: int) -> Calls:
+    """A job that is early and late by as much as it may. Each call comes after the last one, or by its schedule."""
+    at_ms, limit_ms = first_ms, watched.plan.run_limit_ms
+    for number in count():
+        spare = late[number % len(late)]
+        if limit_ms is None:
+            yield at_ms, "finish", ""
+        else:
+            run_id = str(number) if spare % 2 else ""
+            yield at_ms, "start", run_id
+            at_ms += 1 + (limit_ms - 2 * BEAT_MS) * abs(spare) // 18
+            yield at_ms, "finish", run_id
+        if watched.plan.cron is None:
+            at_ms += watched.interval_ms + spare * 1000
+        else:
+            at_ms = max(at_ms + 1, (at_ms + 5_000) // MINUTE * MINUTE + MINUTE + max(spare, -4) * 1000)
+
+
+@settings(max_examples=100, deadline=None)
+@example([("live", 174), ("dark", 6), ("live", 20)], "interval", [0], None, 0)
+@example([("dark", 87), ("live", 27), ("dark", 6), ("live", 47)], "interval", [0], None, 0)
+@example([("live", 5), ("dark", 25), ("live", 20), ("dark", 11), ("live", 65)], "interval", [0], None, 0)
+@example([("live", 2), ("dark", 6), ("live", 2), ("dark", 6), ("live", 80)], "cron", [18], None, 0)  # fmt: skip
+@example([("live", 30), ("dark", 7), ("live", 56)], "interval", [0], None, 35)
+@given(
+    OFTEN,
+    st.sampled_from(["interval", "cron"]),
+    st.lists(st.integers(-18, 18), min_size=1, max_size=5),
+    st.sampled_from([None, 10_000, 50_000, 150_000]),
+    st.integers(0, 59),
+)
+def test_a_job_that_calls_in_time_is_never_missed(
+    days: list[tuple[str, int]], kind: str, late: list[int], run_limit_ms: int | None, first_seconds: int
+) -> None:
+    """Whatever becomes of the api and of the fold, and however the times are broken up in which calls are lost."""
+    plan = PushPlan(cron="* * * * *" if kind == "cron" else None, run_limit_ms=run_limit_ms)
+    watched = config(push_grace_ms=GRACE_MS, retries=0, plan=plan)
+    api = Api(START, watched)
+    first_ms = START if kind == "cron" else START + first_seconds * 1000
+    play(api, days, punctual(watched, late, first_ms))
     assert not api.opened
+
+
+@pytest.mark.parametrize(
+    ("restarts", "told_minutes"),
+    [([7, 14, 21, 28, 35, 42, 49, 56], 60), ([60, 67, 74, 81, 88, 95, 102, 109, 116], 120), ([60, 120, 122], 180)],
+)
+def test_a_job_that_is_dead_is_told_although_the_api_restarts(restarts: list[int], told_minutes: int) -> None:
+    """Only where its call may have been lost the next one is waited for."""
+    api = Api(START, config(interval_ms=HOUR, push_grace_ms=30_000, retries=0))
+    api.call()
+    for minutes in restarts:
+        api.live_until(START + minutes * MINUTE - 3_000)
+        api.die_until(START + minutes * MINUTE + 2_000)
+        assert not api.opened
+    api.live_until(START + told_minutes * MINUTE + 28_000)
+    assert not api.opened
+    api.live_until(START + told_minutes * MINUTE + 36_000)
+    assert len(api.opened) == 1
 
 
 @settings(max_examples=20, deadline=None)

@@ -40,11 +40,13 @@ def dump_local(state: LocalState) -> list[Any]:
         int(state.stale),
         {} if state.guard is UNLEARNED else state.guard.model_dump(mode="json", exclude_defaults=True),
         [state.run_started_ms, state.run_id] if state.run_started_ms else [],
+        [moment for span in state.unheard for moment in span],
     ]
 
 
 def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
     run = (data[23] if len(data) > 23 else None) or (0, "")
+    unheard = data[24] if len(data) > 24 else []
     return LocalState(
         vote=vote,
         slot_ms=slot_ms,
@@ -73,6 +75,7 @@ def load_local(vote: Any, slot_ms: int, data: list[Any]) -> LocalState:
         guard=Guard.model_validate(data[22]) if len(data) > 22 and data[22] else UNLEARNED,
         run_started_ms=run[0],
         run_id=run[1],
+        unheard=tuple(zip(unheard[::2], unheard[1::2], strict=True)),
     )
 
 

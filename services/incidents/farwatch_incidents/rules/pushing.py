@@ -14,6 +14,10 @@ from farwatch_runtime.patterns import PatternError
 EARLY_MS = 5_000
 """A job whose clock is ahead calls before its moment: that is this moment's call, and not one of the last."""
 NEVER_MS = 100 * 365 * 86_400_000
+KEPT_SPANS = 8
+
+Span = tuple[int, int]
+"""From, to: milliseconds of the clock on the wall."""
 
 
 def due_after(config: MonitorConfig, at_ms: int) -> int:
@@ -39,10 +43,60 @@ def _or_never(moment_ms: int | None, now_ms: int) -> int:
     return now_ms + NEVER_MS if moment_ms is None else moment_ms
 
 
-def may_have_been_lost(config: MonitorConfig, due_ms: int, dark_from_ms: int, dark_to_ms: int) -> bool:
-    """Whether a push due at `due_ms` may have come while nobody could take it: jobs with an interval come early too."""
-    early_ms = EARLY_MS if config.plan.cron is not None else config.grace_ms
-    return dark_from_ms <= due_ms + config.grace_ms and due_ms - early_ms <= dark_to_ms
+def lost_in(config: MonitorConfig, local: LocalState, dark: Span) -> Span | None:
+    """When in dark time, in which nobody could take a call, one may have come. None when none can have."""
+    if is_running(config, local):
+        return dark
+    if config.plan.cron is not None:
+        return dark if _is_any_due(config, dark) else None
+    starts = local.unheard or ((local.slot_ms, local.slot_ms),)
+    reached = [_next_within(config, each, dark) for each in starts]
+    lost = [each for each in reached if each is not None]
+    return (min(first for first, _ in lost), max(last for _, last in lost)) if lost else None
+
+
+def _is_any_due(config: MonitorConfig, dark: Span) -> bool:
+    """Whether a moment of the schedule lies so that its call may fall into the dark time, in time as it is."""
+    return due_after(config, dark[0] - config.grace_ms - EARLY_MS - 1000) - EARLY_MS <= dark[1]
+
+
+def _next_within(config: MonitorConfig, last: Span, dark: Span) -> Span | None:
+    """When in dark time a call may come that follows one in `last`, as early as it may be late, and earlier by its run:
+    the last call may have been the end of it. Where yet another fits in, it may be any time up to the end."""
+    run_ms = config.plan.run_limit_ms or 0
+    soonest_ms = config.interval_ms - run_ms - max(config.grace_ms, EARLY_MS)
+    first_ms = max(dark[0], last[0] + soonest_ms)
+    last_ms = min(dark[1], last[1] + config.push_period_ms + run_ms)
+    if first_ms > last_ms:
+        return None
+    return first_ms, dark[1] if first_ms + soonest_ms <= dark[1] else last_ms
+
+
+def note_lost(config: MonitorConfig, local: LocalState, lost: Span) -> LocalState:
+    """A job with an interval may have called then, and goes on from there. What nothing can follow any more is left
+    out, and of more than KEPT_SPANS the oldest become one."""
+    if config.plan.cron is not None:
+        return local
+    reach_ms = config.push_period_ms + (config.plan.run_limit_ms or 0)
+    starts = local.unheard or ((local.slot_ms, local.slot_ms),)
+    spans = (*(each for each in starts if each[1] + reach_ms >= lost[0]), lost)
+    if len(spans) > KEPT_SPANS:
+        spans = ((spans[0][0], spans[1][1]), *spans[2:])
+    return replace(local, unheard=spans)
+
+
+def due_after_loss(config: MonitorConfig, lost: Span, now_ms: int) -> int:
+    """When the next call is due after one that may have been lost. That may have been the start of a run, and neither
+    its end nor the call after it is late before the run has had its limit."""
+    run_ms = config.plan.run_limit_ms or 0
+    if config.plan.cron is None:
+        return lost[1] + config.interval_ms + run_ms
+    return due_after(config, now_ms + run_ms if _is_any_due(config, lost) else now_ms)
+
+
+def anytime(config: MonitorConfig, now_ms: int) -> tuple[Span, ...]:
+    """The spans of a job with an interval of which nobody knows when it calls, other than that it does."""
+    return () if config.plan.cron is not None else ((now_ms - config.interval_ms, now_ms),)
 
 
 def waits_alike(one: MonitorConfig, other: MonitorConfig) -> bool:

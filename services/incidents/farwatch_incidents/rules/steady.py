@@ -80,6 +80,7 @@ def _renewed(before: LocalState, config: MonitorConfig, result: CheckResult) -> 
         deadline_ms=before.deadline_ms,
         run_started_ms=before.run_started_ms,
         run_id=before.run_id,
+        unheard=before.unheard,
         guard=before.guard,
         scheduled=extend(before.scheduled, slot_ms, SCHEDULED_CAPACITY),
         confirmation=before.confirmation,

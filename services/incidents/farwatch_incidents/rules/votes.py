@@ -27,7 +27,8 @@ class LocalState:
     asked for, 0 when none is outstanding. `shares` is what others may fail with too: "address 192.0.2.1", "certificate
     CN=a". `run_since_ms` is the slot since which results came without a gap in which votes expire; `stale` is one that
     nobody renewed. `deadline_ms` is when the next push is due, on the push clock; `run_started_ms` is when its run
-    began that has not ended, 0 when none has, `run_id` its name if it has one; `guard` is what was learned of the page.
+    began that has not ended, 0 when none has, `run_id` its name if it has one; `unheard` are spans of time in which it
+    may have called since its last call and nobody heard it; `guard` is what was learned of the page.
     """
 
     vote: Vote = "unknown"
@@ -53,6 +54,7 @@ class LocalState:
     deadline_ms: int = 0
     run_started_ms: int = 0
     run_id: str = ""
+    unheard: tuple[tuple[int, int], ...] = ()
     guard: Guard = UNLEARNED
     scheduled: Window = EMPTY
     confirmation: Window = EMPTY
