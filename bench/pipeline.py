@@ -139,6 +139,7 @@ class Run:
         await self._settle(db, stretch, len(ids) * len(options.regions))
         say("counting")
         async with db.connection(600) as connection:
+            await connection.execute("set statement_timeout = 0")  # millions of rows take minutes
             count = await count_slots(connection, ids, options.regions, stretch)
             late = await lateness(connection, stretch)
         self._report = {
@@ -233,6 +234,7 @@ class Run:
         while time.time_ns() // 1_000_000 < give_up_ms:
             await asyncio.sleep(5)
             async with db.connection(600) as connection:
+                await connection.execute("set statement_timeout = 0")
                 rows = await count_rows(connection, stretch)
             if rows >= expected:
                 return
