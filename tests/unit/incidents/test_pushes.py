@@ -284,6 +284,31 @@ def test_a_short_restart_loses_calls_too() -> None:
     assert api.verdict == "down"
 
 
+def test_a_short_restart_is_noticed_although_a_call_comes_before_the_heartbeat() -> None:
+    api = Api(START, config(push_grace_ms=20_000, retries=0))
+    api.call()
+    api.live_until(START + 58_000)
+    api.now_ms = api.started_ms = START + 62_000
+    api.call(signal="start")
+    api.live_until(START + 118_000)
+    assert api.verdict == "up"
+
+
+def test_an_api_that_was_away_when_the_fold_began_was_away_since_it_was_last_heard() -> None:
+    """The call of the hour fell into it; the fold before saw nothing of that and wrote down the time."""
+    api = Api(START, config(interval_ms=HOUR, push_grace_ms=30_000, retries=0))
+    api.call()
+    api.live_until(START + 40 * MINUTE)
+    api.now_ms = START + 70 * MINUTE
+    api.board.at(api.now_ms)
+    api.restart()
+    api.die_until(api.now_ms + 2_000)
+    api.live_until(START + 119 * MINUTE)
+    assert api.verdict == "up"
+    api.live_until(START + 132 * MINUTE)
+    assert api.verdict == "down"
+
+
 def test_dark_time_long_before_moves_no_moment() -> None:
     api = Api(ms("2026-05-01T01:00:00Z"), scheduled("0 3 * * *"))
     api.die_until(ms("2026-05-01T02:50:00Z"))
