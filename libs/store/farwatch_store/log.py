@@ -17,8 +17,12 @@ CHANNEL = "farwatch_log"
 """NOTIFY channel that says: there are new positions."""
 
 # The row lock on log.head lasts until commit. It serialises appends, which is what makes positions gapless and
-# visible in order; so it is taken as late as possible.
-_TAKE_POSITIONS = "update log.head set position = position + $1 returning position"
+# visible in order; so it is taken as late as possible, and the server ends a transaction that then falls silent: a
+# process that froze there would hold back everybody's.
+_TAKE_POSITIONS = """
+    update log.head set position = position + $1
+    returning position, set_config('idle_in_transaction_session_timeout', '3s', true)
+"""
 
 _STREAM_VERSIONS = """
     select stream, max(stream_version) as version from log.events where stream = any($1::text[]) group by stream

@@ -6,7 +6,17 @@ import random
 import pytest
 
 from farwatch_events.events import DomainEvent, EventMeta, MonitorDeleted, MonitorPaused, RegionRegistered
-from farwatch_store import Append, Database, VersionConflict, append, append_many, last_position, read_log, read_stream
+from farwatch_store import (
+    Append,
+    Database,
+    StoreUnavailable,
+    VersionConflict,
+    append,
+    append_many,
+    last_position,
+    read_log,
+    read_stream,
+)
 
 META = EventMeta(actor="user:1", cause="a request")
 
@@ -114,3 +124,17 @@ async def test_ids_are_unique_and_sort_by_time(database: Database) -> None:
         second = await append(connection, "monitor-1", [paused(1), paused(1)], META, None)
     assert first[0].id < second[0].id
     assert len({event.id for event in first + second}) == 3
+
+
+async def test_a_writer_that_freezes_does_not_hold_back_the_others_for_long(database: Database) -> None:
+    positions: list[int] = []
+
+    async def freeze() -> None:
+        async with database.transaction() as frozen:
+            await append(frozen, "monitor-7", [paused()], META, None)
+            positions.extend(await add(database, paused()))  # once the server has ended the one before
+            await frozen.fetchval("select 1")
+
+    with pytest.raises(StoreUnavailable):
+        await freeze()
+    assert positions == [1]
