@@ -21,7 +21,7 @@ class DueCheck(Message):
     slot_ms: int
     kind: Kind = "scheduled"
     tries: int | None = None
-    """How many tries at most; None means retries + 1 of the specification. Confirmations ask for one."""
+    """How many tries at most; None means retries + 1 of the specification. One where another region failed."""
     request_id: str | None = None
     confirmation_of_ms: int | None = None
     spec: Annotated[MonitorSpec, Field(discriminator="type")]

@@ -8,7 +8,7 @@ from farwatch_events.events import DomainEvent, IncidentOpened, VerdictChanged
 from farwatch_incidents.changes import Changes, Line
 from farwatch_incidents.disputes import Failing
 from farwatch_incidents.rules import monitor as rules
-from farwatch_incidents.rules.asking import Askable
+from farwatch_incidents.rules.asking import Askable, Reserve, ask_parent, fell_ms, find_above, may_be_asked
 from farwatch_incidents.rules.config import Maintenance, MonitorConfig, maintenance_of
 from farwatch_incidents.rules.draft import Around, Decision, MonitorState
 from farwatch_incidents.rules.grouping import Bond, Groups, bonds_of
@@ -33,6 +33,7 @@ class Ledger:
         self.windows: tuple[Maintenance, ...] = ()
         self.changes = Changes()
         self.askable = Askable()
+        self._askable_first = Reserve(self.askable)
         self.failing = Failing()
         self.suppressed: set[int] = set()
         self._regions_of: dict[int, tuple[str, ...]] = {}
@@ -82,7 +83,9 @@ class Ledger:
         window = maintenance_of(config, self.windows, self.now_ms) if self.windows else None
         suppressed = MAINTENANCE if window else None
         regions = self.regions_of(config)
-        return Around(self.now_ms, self.regions, regions, self.askable, self.next_incident_id, suppressed)
+        return Around(
+            self.now_ms, self.regions, regions, self.askable, self._askable_first, self.next_incident_id, suppressed
+        )
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
@@ -144,6 +147,13 @@ class Ledger:
             self._groups.closed(incident.incident_id)
         elif any(isinstance(entry.event, IncidentOpened) for entry in decision.entries):
             self._group(decision.state, incident)
+        if incident.state != "resolved" and (failed_ms := fell_ms(decision.events)):
+            self._ask_parents(self.configs[incident.monitor_id], failed_ms)
+
+    def _ask_parents(self, child: MonitorConfig, failed_ms: int) -> None:
+        for parent in find_above(child, self.configs):
+            if may_be_asked(parent, self.state_of(parent.monitor_id)):
+                self.decide(parent.monitor_id, partial(ask_parent, child=child.name, failed_ms=failed_ms))
 
     def _group(self, state: MonitorState, incident: Incident) -> None:
         """Puts an incident that has just opened to those that broke with it."""

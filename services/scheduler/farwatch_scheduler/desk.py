@@ -74,7 +74,7 @@ class Desk:
         monitor = self._catalogue.get(wanted.monitor_id)
         if monitor is None or wanted.region not in self._catalogue.regions_of(monitor):
             return []
-        ask = Ask(kind="confirmation", tries=1, confirmation_of_ms=wanted.failed_slot_ms)
+        ask = Ask(kind="confirmation", tries=None if wanted.all_tries else 1, confirmation_of_ms=wanted.failed_slot_ms)
         chunks = make_chunks(wanted.region, self._epoch, slot_ms, [monitor], ask)
         return [(chunk, f"{wanted.event_id}.{wanted.region}") for chunk in chunks]
 

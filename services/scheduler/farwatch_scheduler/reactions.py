@@ -29,6 +29,7 @@ class Confirmation:
     region: str
     failed_slot_ms: int
     event_id: str
+    all_tries: bool = False
 
 
 @dataclass(slots=True)
@@ -59,4 +60,4 @@ def decide_reactions(events: Sequence[RecordedEvent], now_ms: int) -> Reactions:
 
 def _confirmation(event: RecordedEvent) -> Confirmation:
     request = ConfirmationRequested.model_validate(event.data)
-    return Confirmation(request.monitor_id, request.region, request.failed_slot_ms, event.id)
+    return Confirmation(request.monitor_id, request.region, request.failed_slot_ms, event.id, request.all_tries)

@@ -68,7 +68,9 @@ EVENTS: list[events.DomainEvent] = [
         confirmed=True,
     ),
     events.FirstSuccess(**MONITOR, region="eu", slot_ms=SLOT, latency_ms=12.5, recovered=True),
-    events.ConfirmationRequested(**MONITOR, region="us", failed_slot_ms=SLOT, reason="eu sees a failure"),
+    events.ConfirmationRequested(
+        **MONITOR, region="us", failed_slot_ms=SLOT, reason="eu sees a failure", all_tries=True
+    ),
     events.FlappingStarted(**MONITOR, percent=31.5, reason="Flapping: 31.5% of the last 20 checks changed the verdict"),
     events.FlappingEnded(**MONITOR, percent=18.2, reason="Steady again: 18.2% of the last 20 checks changed it"),
     events.IncidentOpened(
@@ -83,6 +85,7 @@ EVENTS: list[events.DomainEvent] = [
         suppressed="maintenance",
         reopened=True,
         lead_up=[events.LeadUp(at_ms=AT - 5_000, region="eu", vote="down", slot_ms=SLOT, sentence="eu failed")],
+        failed_ms=SLOT + 20,
     ),
     events.IncidentSeverityRaised(
         **INCIDENT,
@@ -92,6 +95,7 @@ EVENTS: list[events.DomainEvent] = [
         votes=[VOTE],
         regions=["eu"],
         evidence=EVIDENCE,
+        failed_ms=SLOT + 20,
     ),
     events.IncidentUnsuppressed(**INCIDENT, reason="Maintenance ended, still down"),
     events.IncidentAcknowledged(**INCIDENT, actor="user:1"),

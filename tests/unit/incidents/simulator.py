@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from farwatch_events.events import (
+    ConfirmationRequested,
     DomainEvent,
     FlappingStarted,
     IncidentOpened,
@@ -27,6 +28,7 @@ from farwatch_incidents.board import Board
 from farwatch_incidents.changes import Changes
 from farwatch_incidents.feeding import feed
 from farwatch_incidents.projection import Projection, VerdictRow
+from farwatch_incidents.rules.asking import CONFIRMATION_PATIENCE_MS, find_above
 from farwatch_incidents.rules.codec import dump_local, dump_monitor_state, dump_votes, load_local, load_monitor_state
 from farwatch_incidents.rules.config import Maintenance, MonitorConfig
 from farwatch_incidents.rules.incident import FLAPPING, Entry, Incident
@@ -83,6 +85,7 @@ def margin_of(config: MonitorConfig) -> int:
 def make_plan(seed: int) -> Plan:
     draw, more = random.Random(seed), random.Random(f"{seed} more")
     honest = more.random() < 0.5
+    families = random.Random(f"{seed} families")
     regions = ("eu", "us", "ap", "sa", "af")[: draw.choice((1, 1, 2, 3, 3, 4, 5))]
     configs = tuple(
         MonitorConfig(
@@ -95,6 +98,10 @@ def make_plan(seed: int) -> Plan:
         )
         for monitor_id in range(1, draw.choice((2, 3, 5)) + 1)
     )
+    configs = tuple(
+        replace(config, parents=tuple(families.sample(range(1, len(configs) + 1), families.choice((0, 1, 2)))))
+        for config in configs
+    )  # circles too, which the api refuses
     until_ms = BEGIN + draw.randint(15, 35) * 60 * SECOND
     outages = {config.monitor_id: list(_outages(draw, config, until_ms)) for config in configs}
     broken: dict[str, list[Span]] = {region: [] for region in regions}
@@ -389,6 +396,7 @@ def play(seed: int) -> Store:
             check_truth(plan, store)
             check_end(plan, store)
             check_maintenance(plan, store)
+            check_requests(plan, store)
         if plan.windows:
             check_verdicts_alike(steady, run(replace(plan, windows=()), said, crashes=0.0, rhythm=seed + 3))
         check_projection(live)
@@ -475,6 +483,31 @@ def check_maintenance(plan: Plan, store: Store) -> None:
         outlasts = ends.get(event.incident_id, 2**62) > over_ms + 2 * SECOND < plan.until_ms
         if within and outlasts and not times and not _flaps(store, event.monitor_id):
             raise Violated(f"incident {event.incident_id} outlasts its maintenance and is not told")
+
+
+def check_requests(plan: Plan, store: Store) -> None:
+    """A parent is asked for the sake of who stands behind it, and only once before it has answered or run out."""
+    configs = {config.monitor_id: config for config in plan.configs}
+    pending: dict[tuple[int, str], ConfirmationRequested] = {}
+    due: set[int] = set()
+    heard: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for monitor_id, region, slot, _ in store.identities:
+        heard[monitor_id, region].append(slot.timestamp() * 1000)
+    for event in store.events:
+        if isinstance(event, IncidentOpened | IncidentSeverityRaised) and event.severity == "down":
+            due.update(above.monitor_id for above in find_above(configs[event.monitor_id], configs))
+        if not isinstance(event, ConfirmationRequested) or not event.all_tries:
+            continue
+        config, key = configs[event.monitor_id], (event.monitor_id, event.region)
+        if event.monitor_id not in due:
+            raise Violated(f"monitor {event.monitor_id} is asked at {event.at_ms} although nobody fell behind it")
+        before = pending.get(key)
+        patience_ms = config.max_check_ms + CONFIRMATION_PATIENCE_MS
+        if before is not None and event.at_ms - before.at_ms <= patience_ms:
+            asked_ms = before.failed_slot_ms
+            if not any(asked_ms < slot_ms <= event.at_ms for slot_ms in heard[key]):
+                raise Violated(f"monitor {event.monitor_id} is asked again at {event.at_ms} without an answer")
+        pending[key] = event
 
 
 def _joined(spans: list[Span]) -> list[Span]:

@@ -51,6 +51,10 @@ def recorded(event: DomainEvent, age_ms: int = 50) -> RecordedEvent:
         (PAUSED, Reactions(reread={7})),
         (DELETED, Reactions(reread={7})),
         (CONFIRM, Reactions(confirmations=[Confirmation(7, "us", NOW - 900, "id-1")])),
+        (
+            CONFIRM.model_copy(update={"all_tries": True}),
+            Reactions(confirmations=[Confirmation(7, "us", NOW - 900, "id-1", all_tries=True)]),
+        ),
         (RegionRegistered(at_ms=NOW, region="eu"), Reactions(regions_changed=True)),
         (RegionDeleted(at_ms=NOW, region="eu"), Reactions(regions_changed=True)),
         (RegionSilenced(at_ms=NOW, region="eu", last_seen_ms=NOW), Reactions()),

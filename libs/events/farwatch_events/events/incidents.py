@@ -19,10 +19,11 @@ class _IncidentEvent(DomainEvent):
 
 
 class IncidentOpened(_IncidentEvent):
-    """`suppressed` is why nobody is told (for instance "maintenance"), None when people are told."""
+    """`suppressed` is why nobody is told (for instance "maintenance"), None when people are told. `failed_ms` is when
+    the check began that decided it, 0 where no check did or nobody said."""
 
     type: ClassVar[str] = "incident.opened"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     monitor_name: str
     severity: Severity
     cause: Cause
@@ -33,19 +34,21 @@ class IncidentOpened(_IncidentEvent):
     suppressed: str | None = None
     reopened: bool = False
     lead_up: list[LeadUp] = Field(default_factory=list)
+    failed_ms: int = 0
 
 
 class IncidentSeverityRaised(_IncidentEvent):
-    """Degraded became down."""
+    """Degraded became down. `failed_ms` as in IncidentOpened."""
 
     type: ClassVar[str] = "incident.severity_raised"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     severity: Severity
     cause: Cause
     reason: str
     votes: list[RegionVote] = Field(default_factory=list)
     regions: list[str] = Field(default_factory=list)
     evidence: Evidence | None = None
+    failed_ms: int = 0
 
 
 class IncidentUnsuppressed(_IncidentEvent):

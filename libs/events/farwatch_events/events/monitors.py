@@ -101,12 +101,15 @@ class FirstSuccess(_MonitorEvent):
 
 
 class ConfirmationRequested(_MonitorEvent):
-    """A region that voted up is asked once, at once, whether it sees the failure of `failed_slot_ms` too."""
+    """A region that voted up is asked once, at once, whether it sees the failure of `failed_slot_ms` too: that of
+    another region, with one try, or that of monitors behind this one, with `all_tries`, since nobody else looks."""
 
     type: ClassVar[str] = "monitor.confirmation_requested"
+    version: ClassVar[int] = 2
     region: str
     failed_slot_ms: int
     reason: str
+    all_tries: bool = False
 
 
 class FlappingStarted(_MonitorEvent):

@@ -30,7 +30,8 @@ NO_PLAN = PushPlan()
 
 @dataclass(frozen=True, slots=True)
 class MonitorConfig:
-    """`regions` empty means: every enabled region. `max_check_ms` is the longest one check can take."""
+    """`regions` empty means: every enabled region. `max_check_ms` is the longest one check can take. `parents` are what
+    it stands behind."""
 
     monitor_id: int
     name: str
@@ -44,6 +45,7 @@ class MonitorConfig:
     push_grace_ms: int | None = None
     """None for everything but push monitors."""
     plan: PushPlan = NO_PLAN
+    parents: tuple[int, ...] = ()
 
     @property
     def is_push(self) -> bool:
@@ -76,7 +78,7 @@ class MonitorConfig:
 
 SPEC_FIELDS = (
     "type", "name", "interval_seconds", "timeout_seconds", "retries", "retry_interval_seconds", "regions", "tags",
-    "grace_seconds",
+    "grace_seconds", "parents",
 )  # fmt: skip
 """What the rules need of a stored specification, in the order of `config_of`."""
 PUSH_FIELDS = ("cron", "time_zone", "run_limit_seconds", "assertions", "degraded_ms")
@@ -86,7 +88,7 @@ PUSH_FIELDS = ("cron", "time_zone", "run_limit_seconds", "assertions", "degraded
 def config_of(monitor_id: int, spec: Sequence[Any], config_version: int, *, enabled: bool) -> MonitorConfig:
     """From the values of SPEC_FIELDS as they were stored, None for a field that was not: the whole specification, of
     a hundred thousand monitors, takes a minute to parse. Raises ValueError or TypeError for what is no monitor."""
-    kind, name, interval, timeout, retries, pause, regions, tags, grace, *push = spec
+    kind, name, interval, timeout, retries, pause, regions, tags, grace, parents, *push = spec
     if not isinstance(kind, str) or not isinstance(name, str):
         raise ValueError("a monitor has a type and a name")
     interval, retries = int(interval or 60), 1 if retries is None else int(retries)
@@ -105,6 +107,7 @@ def config_of(monitor_id: int, spec: Sequence[Any], config_version: int, *, enab
         enabled=enabled,
         push_grace_ms=(30 if grace is None else int(grace)) * 1000 if is_push else None,
         plan=_plan_of(push[0]) if is_push and push and push[0] else NO_PLAN,
+        parents=tuple(int(parent) for parent in parents or ()),
     )
 
 

@@ -36,12 +36,14 @@ class MonitorState:
 @dataclass(frozen=True, slots=True)
 class Around:
     """What stands around one decision. `regions` are those the monitor is checked from, `askable` those that have
-    room for a confirmation, `suppressed` is why nobody would be told (maintenance), None if people would."""
+    room for a confirmation, `askable_first` those that have some for what others stand behind; `suppressed` is why
+    nobody would be told (maintenance), None if people would."""
 
     now_ms: int
     world: Mapping[str, RegionState]
     regions: tuple[str, ...]
     askable: Container[str] = ()
+    askable_first: Container[str] = ()
     next_incident_id: int = 1
     suppressed: str | None = None
 
@@ -59,7 +61,8 @@ class Decision:
 
 
 class Draft:
-    """Collects what one decision brings about. Lives for one call."""
+    """Collects what one decision brings about. Lives for one call. `failed_ms` is when the check began that is decided
+    about, if it failed."""
 
     def __init__(self, state: MonitorState, config: MonitorConfig, around: Around) -> None:
         self.state = state
@@ -69,6 +72,7 @@ class Draft:
         self.entries: list[Entry] = []
         self.incident: Incident | None = None
         self.asked: list[str] = []
+        self.failed_ms = 0
         self.flapped_before = state.flapping.flag
         """The outage that makes it flap is told; those after it are not."""
 

@@ -80,6 +80,7 @@ class Finding:
     votes: tuple[RegionVote, ...]
     evidence: Evidence | None = None
     lead_up: tuple[LeadUp, ...] = ()
+    failed_ms: int = 0
 
 
 def vote_entry(event: VoteChanged) -> Entry:
@@ -108,6 +109,7 @@ def open_incident(
         evidence=found.evidence,
         suppressed=suppressed,
         lead_up=list(found.lead_up),
+        failed_ms=found.failed_ms,
     )
     return opened_as(event), event, opened_entry(event)
 
@@ -148,6 +150,7 @@ def raise_severity(incident: Incident, found: Finding, now_ms: int) -> Life:
         votes=list(found.votes),
         regions=list(found.regions),
         evidence=incident.evidence or found.evidence,
+        failed_ms=found.failed_ms,
     )
     return raised_as(incident, event), event, Entry(now_ms, "raised", found.reason, event=event)
 

@@ -48,6 +48,8 @@ def decide_result(
     if not heard.counted or region not in around.regions:
         return Decision(state, place=heard.place)
     draft = Draft(state, config, around)
+    if result.outcome == "down":
+        draft.failed_ms = max(result.slot_ms, min(result.started_ms, around.now_ms))
     _note_vote(draft, region, before, heard.state, result)
     _conclude(draft, result)
     note_moments(draft, region, heard, result)
@@ -262,12 +264,12 @@ def _follow_with_incident(draft: Draft, ballots: tuple[Ballot, ...]) -> None:
         if state.incident is None and not state.held:
             _open(draft, state.verdict, ballots)
         elif state.incident and state.verdict == "down" and state.incident.severity == "degraded":
-            draft.happen(incidents.raise_severity(state.incident, _finding(state, "down", ballots), now_ms))
+            draft.happen(incidents.raise_severity(state.incident, _finding(draft, "down", ballots), now_ms))
 
 
 def _open(draft: Draft, severity: Severity, ballots: tuple[Ballot, ...]) -> None:
     around, state = draft.around, draft.state
-    found = replace(_finding(state, severity, ballots), lead_up=_lead_up(ballots))
+    found = replace(_finding(draft, severity, ballots), lead_up=_lead_up(ballots))
     draft.entries.extend(incidents.lead_up_entry(vote) for vote in found.lead_up)
     suppressed = around.suppressed or (incidents.FLAPPING if draft.flapped_before else None)
     life = incidents.open_incident(
@@ -291,16 +293,17 @@ def _lead_up(ballots: tuple[Ballot, ...]) -> tuple[LeadUp, ...]:
     return tuple(sorted(votes, key=lambda vote: vote.at_ms))
 
 
-def _finding(state: MonitorState, severity: Severity, ballots: tuple[Ballot, ...]) -> Finding:
+def _finding(draft: Draft, severity: Severity, ballots: tuple[Ballot, ...]) -> Finding:
     bad = [b for b in ballots if b.local and b.says == "down"]
     bad = bad or [b for b in ballots if b.local and b.says == "degraded"]
     first = min((b.local for b in bad if b.local), key=lambda local: local.voted_ms, default=UNSEEN)
     evidence = first.evidence or next((b.local.evidence for b in bad if b.local and b.local.evidence), None)
     return Finding(
         severity=severity,
-        reason=state.reason,
+        reason=draft.state.reason,
         cause=Cause(error_class=first.error_class, error=first.error),
         regions=tuple(ballot.region for ballot in bad),
         votes=as_votes(ballots),
         evidence=evidence,
+        failed_ms=draft.failed_ms or max((b.local.slot_ms for b in bad if b.local), default=0),
     )
