@@ -20,14 +20,15 @@ DEFAULT_REMINDER_SECONDS = 24 * 3600
 """For channels that take the moment `reminder` where no policy says how often."""
 
 State = Literal["running", "acknowledged", "ended"]
-HoldKind = Literal["parent", "silence", "regions", "quiet"]
+HoldKind = Literal["parent", "check", "silence", "regions", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
     """`step` is the next to take in `round`, whose steps count from `round_ms`. `due_ms` None: nothing to wait for.
 
-    `held` is the hold that was recorded last, `told_ms` when somebody was told last.
+    `held` is the hold that was recorded last, `told_ms` when somebody was told last, `failed_ms` when the check began
+    by which it was found: what it stands behind has to be looked at since.
     """
 
     moment: str
@@ -39,6 +40,7 @@ class Escalation:
     state: State = "running"
     held: str | None = None
     told_ms: int | None = None
+    failed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Situation:
     acknowledged_ms: int | None = None
     acknowledged_by: str = "somebody"
     parent: Hold | None = None
+    check: Hold | None = None
     silence: Hold | None = None
     regions: Hold | None = None
 
@@ -85,12 +88,12 @@ class Advance:
     over: str | None = None
 
 
-def start(numbered: NumberedPolicy, moment: str, at_ms: int, *, has_parents: bool) -> Escalation:
+def start(numbered: NumberedPolicy, moment: str, at_ms: int, *, has_parents: bool, failed_ms: int = 0) -> Escalation:
     """Monitors with parents wait a little longer: the parent's own failure may be known a moment later."""
     policy = numbered.policy
     first_ms = at_ms + 1000 * max(policy.delay_seconds, policy.parent_wait_seconds if has_parents else 0)
     after_ms = 1000 * policy.steps[0].after_seconds if policy.steps else 0
-    return Escalation(moment, at_ms, first_ms, first_ms + after_ms)
+    return Escalation(moment, at_ms, first_ms, first_ms + after_ms, failed_ms=failed_ms)
 
 
 def advance(numbered: NumberedPolicy, escalation: Escalation, situation: Situation, now_ms: int) -> Advance:
@@ -121,7 +124,7 @@ def _refusal(numbered: NumberedPolicy, escalation: Escalation) -> str | None:
 
 def find_hold(policy: Policy, situation: Situation, now_ms: int) -> Hold | None:
     """The first thing that keeps people from being told now."""
-    found = situation.parent or situation.silence or situation.regions
+    found = situation.parent or situation.check or situation.silence or situation.regions
     if found is not None:
         return found
     if is_quiet(policy.quiet, policy.time_zone, now_ms):

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from farwatch_events.events import DomainEvent, FirstFailure, FirstSuccess
 from farwatch_events.matching import NumberedPolicy, NumberedSilence
 from farwatch_notifier import gather
-from farwatch_notifier.facts import ChannelFacts, DeliveryState, Facts, IncidentFacts, Intent, ParentDown, Prior
+from farwatch_notifier.above import Above, load_above
+from farwatch_notifier.facts import ChannelFacts, DeliveryState, Facts, IncidentFacts, Intent, Prior
 from farwatch_notifier.facts import MonitorFacts as Monitor
 from farwatch_notifier.policy.deciding import thread_of
 from farwatch_store import Connection
@@ -34,7 +35,7 @@ class Batch:
         windows: Sequence[gather.Window],
         policies: tuple[NumberedPolicy, ...],
         silences: tuple[NumberedSilence, ...],
-        parents: Mapping[int, ParentDown],
+        above: Above,
         untrusted: frozenset[str],
     ) -> None:
         self.channels = channels
@@ -44,7 +45,7 @@ class Batch:
         self._prior = prior
         self._windows = windows
         self._silences = silences
-        self._parents = parents
+        self._above = above
         self._untrusted = untrusted
         self._by_monitor: dict[int, list[IncidentFacts]] = {}
         for each in troubles.values():
@@ -68,7 +69,7 @@ class Batch:
             await gather.load_windows(connection, first_ms),
             await gather.load_policies(connection),
             await gather.load_silences(connection, min(first_ms, now_ms)),
-            await gather.load_parents_down(connection, with_parents),
+            await load_above(connection, with_parents),
             await gather.load_untrusted(connection),
         )
 
@@ -92,7 +93,8 @@ class Batch:
             maintenance=windows[0] if windows else None,
             policies=self.policies,
             silences=self._silences,
-            parent=self._parents.get(monitor_id),
+            parent=self._above.down_of(monitor_id),
+            above=self._above.looks_of(monitor_id),
             untrusted=self._untrusted,
         )
 

@@ -18,9 +18,11 @@ __all__ = [
     "GroupRef",
     "IncidentFacts",
     "Intent",
+    "Look",
     "MonitorFacts",
     "Origin",
     "ParentDown",
+    "ParentLooks",
     "Prior",
     "Pursuit",
     "Routed",
@@ -101,11 +103,34 @@ class ParentDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a region last saw of a monitor: the slot of its newest check that counted, its vote, and whether its newest
+    check failed, which may still be too little for a vote."""
+
+    slot_ms: int
+    vote: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ParentLooks:
+    """A monitor that this one stands behind, which is checked and not known as down. `looks` are of the regions that
+    live; `longest_check_ms` is with all retries."""
+
+    monitor_id: int
+    name: str
+    verdict: str
+    interval_ms: int
+    longest_check_ms: int
+    looks: tuple[Look, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything known around one event. `incident` is the event's own, or the monitor's open one.
 
     `prior` are the deliveries of that incident, `maintenance` the name of the window the monitor was in, `untrusted`
-    the regions that are silent or suspect.
+    the regions that are silent or suspect. `parent` is one that is down, `above` are those that are not.
     """
 
     channels: tuple[ChannelFacts, ...] = ()
@@ -116,6 +141,7 @@ class Facts:
     policies: tuple[NumberedPolicy, ...] = ()
     silences: tuple[NumberedSilence, ...] = ()
     parent: ParentDown | None = None
+    above: tuple[ParentLooks, ...] = ()
     untrusted: frozenset[str] = frozenset()
 
     def subject(self, severity: str | None, regions: tuple[str, ...]) -> Subject:

@@ -12,7 +12,7 @@ from farwatch_events.actors import say_actor
 from farwatch_events.matching import NumberedPolicy, NumberedSilence
 from farwatch_events.policies import Match, parse_policy
 from farwatch_events.results import Evidence
-from farwatch_notifier.facts import ChannelFacts, IncidentFacts, MonitorFacts, ParentDown, Prior
+from farwatch_notifier.facts import ChannelFacts, IncidentFacts, MonitorFacts, Prior
 from farwatch_notifier.message.drill import say_drill
 from farwatch_notifier.policy.fallback import FailedDelivery
 from farwatch_store import Connection
@@ -79,24 +79,6 @@ _FAILED = """
 _GENERAL_FALLBACK = "select value from config.settings where key = 'fallback_channel'"
 
 _UNTRUSTED = "select region from health.regions where state <> 'live'"
-
-# Everything that stands above the given monitors, ten steps at most, and what of it is down.
-_PARENTS_DOWN = """
-    with recursive above (monitor_id, parent_id, depth) as (
-        select m.id, p.value::bigint, 1
-        from config.monitors m cross join lateral jsonb_array_elements_text(m.spec->'parents') p
-        where m.id = any($1::bigint[]) and jsonb_typeof(m.spec->'parents') = 'array'
-        union
-        select a.monitor_id, p.value::bigint, a.depth + 1
-        from above a join config.monitors m on m.id = a.parent_id and m.deleted_at is null
-        cross join lateral jsonb_array_elements_text(m.spec->'parents') p
-        where a.depth < 10 and jsonb_typeof(m.spec->'parents') = 'array'
-    )
-    select distinct on (a.monitor_id) a.monitor_id, i.monitor_id as parent_id, i.monitor_name as name, i.id
-    from above a join health.incidents i on i.monitor_id = a.parent_id
-    where i.state <> 'resolved' and i.severity = 'down' and a.parent_id <> a.monitor_id
-    order by a.monitor_id, a.depth desc, i.id
-"""
 
 _WINDOWS = """
     select name, all_monitors, monitor_ids, tags, starts_at, ends_at from config.maintenance
@@ -267,14 +249,6 @@ async def load_general_fallback(connection: Connection) -> int | None:
 
 async def load_untrusted(connection: Connection) -> frozenset[str]:
     return frozenset(row["region"] for row in await connection.fetch(_UNTRUSTED))
-
-
-async def load_parents_down(connection: Connection, monitor_ids: Sequence[int]) -> dict[int, ParentDown]:
-    """For each monitor that stands behind one that is down: the uppermost of those."""
-    if not monitor_ids:
-        return {}
-    rows = await connection.fetch(_PARENTS_DOWN, list(monitor_ids))
-    return {row["monitor_id"]: ParentDown(row["parent_id"], row["name"], row["id"]) for row in rows}
 
 
 async def load_windows(connection: Connection, first_ms: int) -> list[Window]:

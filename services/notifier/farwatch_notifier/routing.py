@@ -132,8 +132,22 @@ def _problem(
         getattr(event, "monitor_id", 0),
         getattr(event, "incident_id", None),
     )
-    pursuits = tuple(begin(origin, each, severity, what, regions, facts, event.at_ms, now_ms) for each in chosen)
+    failed_ms = _failed_ms(event, facts)
+    pursuits = tuple(
+        begin(origin, each, severity, what, regions, facts, event.at_ms, now_ms, failed_ms) for each in chosen
+    )
     return Routed(pursuits=pursuits, ends=event.stream)
+
+
+def _failed_ms(event: DomainEvent, facts: Facts) -> int:
+    """When the check began that found the trouble; 0 for a drill, which nothing stands before."""
+    match event:
+        case IncidentOpened() | IncidentSeverityRaised():
+            slots = [vote.slot_ms for vote in event.votes if vote.vote == "down"]
+            return event.failed_ms or max(slots, default=0)
+        case IncidentUnsuppressed():
+            return facts.incident.opened_ms if facts.incident is not None else 0
+    return 0
 
 
 def _nobody(numbered: NumberedPolicy, moment: Moment, facts: Facts, hold: str) -> Iterator[Decision]:

@@ -1,6 +1,7 @@
 """One incident on its way through one policy: what the rules of escalation say, as intents for channels. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from farwatch_events.channels import Moment
@@ -17,6 +18,7 @@ from farwatch_notifier.policy.choosing import (
     told_since_recovery,
 )
 from farwatch_notifier.policy.grouping import BEHIND, behind_group, group_of
+from farwatch_notifier.policy.parents import wait_for_check
 from farwatch_notifier.text import say_time
 
 
@@ -29,15 +31,17 @@ def begin(
     facts: Facts,
     at_ms: int,
     now_ms: int,
+    failed_ms: int = 0,
 ) -> Pursuit:
     """Starts the policy for an incident; the first step is taken at once when nothing delays it.
 
     What is known of the incident's later life does not count: each of its events has its own turn.
     """
     parents = facts.monitor is not None and bool(facts.monitor.parents)
-    escalation = start(numbered, moment, at_ms, has_parents=parents)
+    escalation = start(numbered, moment, at_ms, has_parents=parents, failed_ms=failed_ms)
     situation = Situation(
         parent=_parent_hold(facts),
+        check=wait_for_check(numbered.policy, escalation, facts.above, now_ms),
         silence=silence_hold(facts, moment, regions, now_ms),
         regions=_region_hold(facts, regions),
     )
@@ -48,7 +52,9 @@ def pursue(
     origin: Origin, numbered: NumberedPolicy, escalation: Escalation, what: str, facts: Facts, now_ms: int
 ) -> Pursuit:
     """Looks at an escalation whose time has come."""
-    return _pursue(origin, numbered, escalation, situation_of(facts, now_ms), what, facts, now_ms)
+    check = wait_for_check(numbered.policy, escalation, facts.above, now_ms)
+    situation = replace(situation_of(facts, now_ms), check=check)
+    return _pursue(origin, numbered, escalation, situation, what, facts, now_ms)
 
 
 def _pursue(
