@@ -398,3 +398,59 @@ async def test_while_one_channel_hangs_the_others_are_told_at_once(
     assert len(http_sink.requests) == 1
     await http_sink.stop()
     assert delays[int(len(delays) * 0.99) - 1] < 2
+
+
+_LOOKED = """
+    insert into health.monitor_state (monitor_id, region, vote, vote_slot, state, last_check)
+    values ($1, $2, 'up', to_timestamp($3::double precision / 1000), '[]', '{"ok": true, "outcome": "up"}')
+    on conflict (monitor_id, region) do update set vote_slot = excluded.vote_slot
+"""
+_LIVING = """
+    with known as (insert into config.regions (name) values ($1) on conflict do nothing)
+    insert into health.regions (region, state, since) values ($1, 'live', now())
+    on conflict (region) do update set state = 'live'
+"""
+
+
+async def look_at(world: World, monitor_id: int, region: str, slot_ms: int) -> None:
+    async with world.db.transaction() as connection:
+        await connection.execute(_LIVING, region)
+        await connection.execute(_LOOKED, monitor_id, region, slot_ms)
+
+
+@pytest.mark.parametrize("looked_at_last", [True, False])
+async def test_an_alert_waits_for_its_parent_to_be_checked_but_not_for_ever(
+    notifier: Notifier, world: World, clock: Clock, http_sink: HttpServer, looked_at_last: bool
+) -> None:
+    await world.webhook(http_sink.url)
+    router, child = await world.add_monitor("Router"), await world.add_monitor("Shop")
+    await set_parents(world, child, router)
+    async with world.db.connection() as connection:
+        slow = (
+            """update config.monitors set spec = spec || '{"interval_seconds": 900, "regions": ["eu"]}' where id = $1"""
+        )
+        await connection.execute(slow, router)
+    failed_ms = now_ms()
+    await look_at(world, router, "eu", failed_ms - 60_000)
+    await look_at(world, router, "us", failed_ms + 1)  # where it is not checked from any more
+    await world.open_incident(child, failed_ms=failed_ms)
+    await escalations(world, 1)
+    clock.forward(31)
+    await eventually(lambda: suppressed(world), 10)
+    assert await suppressed(world) == ["waits for Router to be checked"]
+    assert http_sink.requests == []
+    if looked_at_last:
+        await look_at(world, router, "eu", failed_ms + 1)
+        clock.forward(16)
+    else:
+        clock.forward(270)
+    await eventually(lambda: types(http_sink) == ["incident.down"], 10)
+    assert await suppressed(world) == ["waits for Router to be checked"]
+
+
+async def escalations(world: World, count: int) -> None:
+    async def begun() -> bool:
+        async with world.db.connection() as connection:
+            return bool(await connection.fetchval("select count(*) >= $1 from alerting.escalations", count))
+
+    await eventually(begun, 10)
