@@ -54,7 +54,7 @@ def test_a_parent_that_was_not_looked_at_since_is_asked_once_with_all_its_tries(
     (request,) = game.of(ConfirmationRequested)
     assert (request.monitor_id, request.region, request.failed_slot_ms) == (ROUTER, "eu", FAILED)
     assert request.all_tries
-    assert request.reason == "eu has not looked since site 10, which stands behind it, failed"
+    assert request.reason == "eu has not seen it up since site 10, which stands behind it, failed"
     assert {event.failed_ms for event in game.of(IncidentOpened)} == {FAILED}
     answer(game, "down", FAILED + 500)
     assert (game.verdict, len(game.of(IncidentOpened)), len(asked(game))) == ("down", 4, 1)

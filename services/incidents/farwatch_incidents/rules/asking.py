@@ -131,7 +131,7 @@ def ask_parent(state: MonitorState, config: MonitorConfig, around: Around, child
         if local is None or there is None or not there.may_vote or region not in around.askable_first:
             continue
         if _is_behind(local, failed_ms, config, around.now_ms):
-            reason = f"{region} has not looked since {child}, which stands behind it, failed"
+            reason = f"{region} has not seen it up since {child}, which stands behind it, failed"
             _ask(draft, region, local, failed_ms, reason, all_tries=True)
     return draft.done()
 
