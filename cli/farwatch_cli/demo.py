@@ -46,8 +46,18 @@ def run(client: Client, folder: Path) -> int:
             pushing.append(asyncio.create_task(_push(push_url)))
 
     pushing: list[asyncio.Task[None]] = []
+
+    async def until_stopped() -> None:
+        try:
+            await serve(port, time.time, started)
+        finally:
+            for task in pushing:
+                task.cancel()
+            if pushing:
+                await asyncio.wait(pushing, timeout=1)  # one that misses this is cancelled again as the loop ends
+
     try:
-        asyncio.run(serve(port, time.time, started))
+        asyncio.run(until_stopped())
     except KeyboardInterrupt:
         print("The demo target has stopped.")
     return 0

@@ -43,6 +43,8 @@ async def serve(port: int, clock: Callable[[], float], started: Callable[[], Awa
                 lines = f"HTTP/1.1 {status} {reason}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 writer.write(lines.encode() + body)
                 await writer.drain()
+        except asyncio.CancelledError:
+            pass  # we are being stopped, and nobody waits for this task: Python 3.11 would print it as an error
         finally:
             writer.close()
 

@@ -127,7 +127,7 @@ def test_the_demo_comes_alive_and_goes_away(up: Up) -> None:
         assert len(states) == 7
     finally:
         os.kill(demo.pid, signal.SIGINT)
-        rest, _ = demo.communicate(timeout=10)
+        rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0
     assert "The demo target has stopped." in rest
     assert "7 monitors of the demo were removed." in farwatch(up, "demo", "--remove").stdout
