@@ -73,8 +73,8 @@ async def test_the_log_says_what_the_tables_say_and_mends_them(world: World, dat
     await pool.execute("update health.incidents set reason = 'nothing happened' where id = 2")
     await pool.execute("delete from health.incidents where id = 3")
     await pool.execute("update health.verdicts set verdict = 'up' where monitor_id = 1")
-    # how often it was up along the way depends on whose results were folded first
-    gone = await pool.execute("delete from health.verdict_changes where monitor_id = 1 and verdict = 'up'")
+    # how many there are depends on whose results were folded first: of those in one millisecond the last is left
+    gone = await pool.execute("delete from health.verdict_changes where monitor_id = 1")
     await pool.execute(
         "update health.rollup_hours set down = down + 1 where monitor_id = 1 and at = $1", moment(hour_ms)
     )
