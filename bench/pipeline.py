@@ -56,6 +56,7 @@ class Options:
     concurrency: int | None
     insert_rate: float
     preload: bool
+    measure_after: int
     browsers: int
     growth: Path | None
 
@@ -72,6 +73,10 @@ def read_options() -> Options:
     parser.add_argument("--no-pages", dest="pages", action="store_false", help="nobody looks at the dashboard")
     parser.add_argument("--insert-rate", type=float, default=500, help="monitors inserted per second (500)")
     parser.add_argument("--preload", action="store_true", help="monitors are there when Farwatch starts")
+    parser.add_argument(
+        "--measure-after", type=int, default=0, metavar="SECONDS",
+        help="begin then, were all found up or not, and measure for less than an interval if so asked",
+    )  # fmt: skip
     parser.add_argument("--browsers", type=int, default=0, help="that hold a live stream of 100 rows each (0)")
     parser.add_argument("--concurrency", type=int, help="FARWATCH_MAX_CONCURRENCY of each prober")
     parser.add_argument("--growth", type=Path, help="CSV to add this run to, as bench/results/growth.csv")
@@ -128,15 +133,10 @@ class Run:
             ids = await all_ids(db)
         else:
             ids = await insert_monitors(db, self._target, options.monitors, options.interval, options.insert_rate)
-        inserted = time.monotonic()
-        say(f"{len(ids)} monitors there after {inserted - began:.1f} s")
-        await self._until_up(db, len(ids))
-        await self._until_caught_up(db)
-        first_checks = time.monotonic() - inserted
-        say(f"all up {first_checks:.1f} s after the last was inserted; {options.warmup} s to warm up")
-        await asyncio.sleep(options.warmup)
+        say(f"{len(ids)} monitors there after {time.monotonic() - began:.1f} s")
+        first_checks = await self._ready_to_measure(db, len(ids))
         stretch, before, after, looked = await self._watch(ids)
-        await self._settle(db, stretch, len(ids) * len(options.regions))
+        await self._settle(db, stretch, sum(len(stretch.slots_of(each)) for each in ids) * len(options.regions))
         say("counting")
         async with db.connection(600) as connection:
             await connection.execute("set statement_timeout = 0")  # millions of rows take minutes
@@ -145,7 +145,7 @@ class Run:
         self._report = {
             "machine": describe_machine(),
             "options": {**vars(options), "growth": None, "measured_seconds": stretch.seconds},
-            "seconds_from_last_insert_until_all_up": round(first_checks, 1),
+            "seconds_from_last_insert_until_all_up": first_checks,
             "checks_per_second": {
                 "asked": round(count.expected / stretch.seconds, 1),
                 "stored": round((count.rows - count.skipped) / stretch.seconds, 1),
@@ -160,6 +160,19 @@ class Run:
             **cost_report(before, after, count.rows),
             **looked,
         }  # fmt: skip
+
+    async def _ready_to_measure(self, db: Database, monitors: int) -> float | None:
+        """The seconds until all were up; None when that was not waited for."""
+        if self._options.measure_after:
+            await asyncio.sleep(self._options.measure_after)
+            return None
+        began = time.monotonic()
+        await self._until_up(db, monitors)
+        await self._until_caught_up(db)
+        seconds = round(time.monotonic() - began, 1)
+        say(f"all up {seconds} s after the last was inserted; {self._options.warmup} s to warm up")
+        await asyncio.sleep(self._options.warmup)
+        return seconds
 
     async def _until_up(self, db: Database, monitors: int) -> None:
         """Until every monitor was found up; a run in which that does not happen measures nothing."""
@@ -188,7 +201,8 @@ class Run:
     async def _watch(self, ids: list[int]) -> tuple[Stretch, Reading, Reading, dict[str, Any]]:
         """The stretch that is measured, with readings at both of its ends, and what those who looked on saw."""
         interval_ms = self._options.interval * 1000
-        length_ms = -(-self._options.seconds // self._options.interval) * interval_ms
+        whole_ms = -(-self._options.seconds // self._options.interval) * interval_ms
+        length_ms = self._options.seconds * 1000 if self._options.measure_after else whole_ms
         from_ms = time.time_ns() // 1_000_000 // 1000 * 1000 + 1000
         stretch = Stretch(from_ms, from_ms + length_ms, interval_ms)
         await sleep_until(from_ms)
@@ -227,9 +241,8 @@ class Run:
             incidents=metrics.scrape(self._health_port + 2),
         )
 
-    async def _settle(self, db: Database, stretch: Stretch, slots_an_interval: int) -> None:
+    async def _settle(self, db: Database, stretch: Stretch, expected: int) -> None:
         """Until everything of the stretch is stored: a late slot has an interval to be answered, and then some."""
-        expected = slots_an_interval * int(stretch.seconds * 1000) // stretch.interval_ms
         give_up_ms = stretch.to_ms + stretch.interval_ms + int(SETTLE_SECONDS * 1000)
         while time.time_ns() // 1_000_000 < give_up_ms:
             await asyncio.sleep(5)
