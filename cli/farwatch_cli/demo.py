@@ -1,6 +1,7 @@
 """`farwatch demo`: sample monitors on a local target that fails now and then, so that an empty screen comes alive."""
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 from typing import Final
@@ -48,18 +49,20 @@ def run(client: Client, folder: Path) -> int:
     pushing: list[asyncio.Task[None]] = []
 
     async def until_stopped() -> None:
-        try:
-            await serve(port, time.time, started)
-        finally:
-            for task in pushing:
-                task.cancel()
-            if pushing:
-                await asyncio.wait(pushing, timeout=1)  # one that misses this is cancelled again as the loop ends
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        serving = asyncio.create_task(serve(port, time.time, started))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()  # raises why it could not serve
+        for task in (serving, *pushing):
+            task.cancel()
+        await asyncio.wait((serving, *pushing), timeout=1)  # one that misses this is cancelled again as the loop ends
 
-    try:
-        asyncio.run(until_stopped())
-    except KeyboardInterrupt:
-        print("The demo target has stopped.")
+    asyncio.run(until_stopped())
+    print("The demo target has stopped.")
     return 0
 
 
