@@ -15,13 +15,14 @@ from farwatch_scheduler.chunks import Ask, Chunk, make_chunks
 from farwatch_scheduler.configuration import read_monitors
 from farwatch_scheduler.metrics import Metrics
 from farwatch_scheduler.monitors import Monitor
-from farwatch_scheduler.reactions import Confirmation, Reactions, decide_reactions
+from farwatch_scheduler.reactions import FRESH_MS, Confirmation, Reactions, decide_reactions
 from farwatch_scheduler.sync import apply_rows
 from farwatch_store import Connection, Database, StoreUnavailable
 
 STORED_SECONDS = 2.0
 DATABASE_SECONDS = 2.0
 DEADLINE_SECONDS = 10.0
+MOST_WAITING = 10_000
 
 log = structlog.get_logger("farwatch_scheduler")
 
@@ -46,6 +47,7 @@ class Desk:
         self._metrics = metrics
         self._publisher = bus.publisher(deadline_seconds=DEADLINE_SECONDS)
         self._last_slot_ms = 0
+        self._waiting: dict[int, int] = {}
         self.regions_changed = asyncio.Event()
 
     async def close(self) -> None:
@@ -62,10 +64,28 @@ class Desk:
         if slot_ms is not None:
             await self._check_at_once(reactions, slot_ms)
 
-    async def _check_at_once(self, reactions: Reactions, slot_ms: int) -> None:
+    async def on_region_opened(self) -> None:
+        """Asks for the first checks of monitors that came while none of their regions was there, as at the start."""
+        slot_ms = self._take_slot()
+        if slot_ms is None or not self._waiting:
+            return
+        fresh = [monitor_id for monitor_id, since_ms in self._waiting.items() if slot_ms - since_ms <= FRESH_MS]
+        self._waiting.clear()
+        await self._store(self._first_checks(fresh, slot_ms))
+
+    def _first_checks(self, monitor_ids: Sequence[int], slot_ms: int) -> list[tuple[Chunk, str]]:
         wanted: list[tuple[Chunk, str]] = []
-        for region, monitors in self._catalogue.by_region(sorted(reactions.check)).items():
+        waiting = dict.fromkeys(monitor_ids, slot_ms)
+        for region, monitors in self._catalogue.by_region(monitor_ids).items():
             wanted.extend((chunk, chunk.msg_id) for chunk in make_chunks(region, self._epoch, slot_ms, monitors))
+            for monitor in monitors:
+                waiting.pop(monitor.monitor_id, None)
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting.update(waiting)
+        return wanted
+
+    async def _check_at_once(self, reactions: Reactions, slot_ms: int) -> None:
+        wanted = self._first_checks(sorted(reactions.check), slot_ms)
         for confirmation in reactions.confirmations:
             wanted.extend(self._confirm(confirmation, slot_ms))
         await self._store(wanted)

@@ -185,13 +185,16 @@ class Term:
         there = [region for region in enabled if await stream_info(self._around.bus, checks_stream(region))]
         self._around.catalogue.set_open_regions(there)
         wanted = set(self._around.catalogue.open_regions)
-        for region in wanted - self._outlets.keys():
+        opened = wanted - self._outlets.keys()
+        for region in opened:
             outlet = Outlet(self._around.bus, region, self._around.metrics)
             self._outlets[region] = (outlet, asyncio.create_task(outlet.run(), name=f"outlet-{region}"))
             log.info("region_opened", region=region)
         for region in self._outlets.keys() - wanted:
             await self._shut(region)
             log.info("region_closed", region=region)
+        if opened:
+            await self._desk.on_region_opened()
 
     async def _shut(self, region: str) -> None:
         outlet, pump = self._outlets.pop(region)

@@ -139,6 +139,22 @@ async def test_a_region_without_streams_holds_up_nobody_and_joins_once_it_has_th
     assert max(Counter(prober.slots()).values()) == 1
 
 
+async def test_a_monitor_that_comes_before_its_region_is_checked_as_soon_as_that_is_there(
+    world: World, prober: Prober
+) -> None:
+    async with scheduling(world):
+        await leading(world)
+        early = await world.create_monitor(interval_seconds=3600, regions=["late"])
+        known = await world.create_monitor(interval_seconds=3600)
+        await eventually(lambda: prober.asked, timeout_seconds=10)  # so the log was followed as far as that
+        await world.open_region("late")
+        joined = Prober(world.bus, "late")
+        await eventually(lambda: joined.asked, timeout_seconds=20)
+        await joined.stop()
+    assert [(durable, check.monitor_id) for durable, _, check in joined.asked] == [(NOW_DURABLE, early)]
+    assert [(durable, check.monitor_id) for durable, _, check in prober.asked] == [(NOW_DURABLE, known)]
+
+
 async def test_a_wall_clock_that_is_set_starts_a_new_epoch(world: World, prober: Prober) -> None:
     await world.add_monitors(50, interval_seconds=5)
     shift_ms = 0
