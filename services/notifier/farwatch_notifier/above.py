@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from asyncpg import Record
+from pydantic import ValidationError
+
+from farwatch_events.monitor import read_stored_monitor
 from farwatch_notifier.facts import Look, ParentDown, ParentLooks
 from farwatch_store import Connection
 
@@ -31,11 +35,7 @@ _DOWN = """
 # Of regions that live and that the monitor is checked from. A push monitor cannot be looked at, a paused one is not.
 _LOOKS = """
     select m.id, m.name, coalesce(v.verdict, 'pending') as verdict,
-           coalesce((m.spec->>'interval_seconds')::double precision, 60) as interval_seconds,
-           (m.spec->>'timeout_seconds')::double precision as timeout_seconds,
-           coalesce((m.spec->>'retries')::int, 1) as retries,
-           coalesce((m.spec->>'retry_interval_seconds')::double precision, 2) as retry_interval_seconds,
-           s.vote_slot, s.vote, coalesce(s.last_check->>'outcome' = 'down', false) as failed
+           m.spec, s.vote_slot, s.vote, coalesce(s.last_check->>'outcome' = 'down', false) as failed
     from config.monitors m
     join health.monitor_state s on s.monitor_id = m.id
     join health.regions r on r.region = s.region and r.state = 'live'
@@ -80,22 +80,28 @@ async def load_above(connection: Connection, monitor_ids: Sequence[int]) -> Abov
 
 
 async def _load_looks(connection: Connection, monitor_ids: list[int]) -> dict[int, ParentLooks]:
-    found: dict[int, ParentLooks] = {}
-    looks: dict[int, list[Look]] = {}
+    by_monitor: dict[int, list[Record]] = {}
     for row in await connection.fetch(_LOOKS, monitor_ids):
-        looks.setdefault(row["id"], []).append(Look(_milliseconds(row["vote_slot"]), row["vote"], row["failed"]))
-        interval = row["interval_seconds"]
-        timeout = row["timeout_seconds"] or min(10.0, max(1.0, 0.8 * interval))
-        tries = timeout * (row["retries"] + 1) + row["retry_interval_seconds"] * row["retries"]
-        found[row["id"]] = ParentLooks(
-            monitor_id=row["id"],
-            name=row["name"],
-            verdict=row["verdict"],
-            interval_ms=round(1000 * interval),
-            longest_check_ms=round(1000 * min(tries, interval + timeout)),
-            looks=tuple(looks[row["id"]]),
-        )
-    return found
+        by_monitor.setdefault(row["id"], []).append(row)
+    looks = {each: _looks(rows) for each, rows in by_monitor.items()}
+    return {each: found for each, found in looks.items() if found is not None}
+
+
+def _looks(rows: Sequence[Record]) -> ParentLooks | None:
+    """Of the rows of one monitor. None when it is of a newer version's making: nobody waits for what we cannot read."""
+    first = rows[0]
+    try:
+        spec = read_stored_monitor(first["spec"])
+    except ValidationError:
+        return None
+    return ParentLooks(
+        monitor_id=first["id"],
+        name=first["name"],
+        verdict=first["verdict"],
+        interval_ms=spec.interval_ms,
+        longest_check_ms=round(1000 * spec.max_check_seconds),
+        looks=tuple(Look(_milliseconds(row["vote_slot"]), row["vote"], row["failed"]) for row in rows),
+    )
 
 
 def _milliseconds(at: datetime) -> int:
