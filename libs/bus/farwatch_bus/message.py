@@ -35,9 +35,9 @@ def parse_delivery(reply: str) -> Delivery | None:
 
 
 class Message:
-    """A message. The acknowledgements do nothing on a core message; sequence and times are 0 there."""
+    """A message. The acknowledgements do nothing on a core message; sequence, times and `pending` are 0 there."""
 
-    __slots__ = ("_bus", "_reply", "data", "deliveries", "headers", "sequence", "subject", "timestamp_ms")
+    __slots__ = ("_bus", "_reply", "data", "deliveries", "headers", "pending", "sequence", "subject", "timestamp_ms")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Message:
         self.sequence = delivery.sequence if delivery else 0
         self.timestamp_ms = delivery.timestamp_ms if delivery else 0
         self.deliveries = delivery.deliveries if delivery else 0
+        self.pending = delivery.pending if delivery else 0
 
     async def ack(self) -> None:
         """Done. Not confirmed by the server: an acknowledgement that gets lost means one more delivery."""

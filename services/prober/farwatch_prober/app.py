@@ -176,7 +176,13 @@ async def run_prober(service: Service, bus: Bus, prober: Prober) -> None:
     feeding = [
         service.spawn(
             f"feed-{name}",
-            prober.worker.feed(puller, limit, service.stop, service.progress(f"feed-{name}", MAX_QUIET_SECONDS)),
+            prober.worker.feed(
+                puller,
+                limit,
+                service.stop,
+                service.progress(f"feed-{name}", MAX_QUIET_SECONDS),
+                may_shed=puller is prober.ring,
+            ),
         )
         for puller, limit, name in lanes
     ]

@@ -31,6 +31,10 @@ class Metrics:
             "farwatch_prober_held_back_seconds", "How long starting checks was put off since the loop ran late",
             registry=registry,
         )  # fmt: skip
+        self.sheds = Gauge(
+            "farwatch_prober_leaves_out", "1 while it leaves checks out, since more are due than can be made",
+            registry=registry,
+        )  # fmt: skip
         self.healthy = Gauge("farwatch_prober_healthy", "1 while this prober believes itself", registry=registry)
 
     def count(self, report: Report) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 from farwatch_bus import Message, Puller
 from farwatch_events.checks import CHUNK_MAX_CHECKS
 from farwatch_events.results import ErrorClass
+from farwatch_prober.backlog import Backlog, is_left_out
 from farwatch_prober.due import Due
 from farwatch_prober.fence import Fence
 from farwatch_prober.intake import MAX_DELIVERIES, BadChunk, Intake, Reader
 from farwatch_prober.metrics import Metrics
 from farwatch_prober.outbox import Outbox
-from farwatch_prober.outcome import failed
+from farwatch_prober.outcome import failed, in_words
 from farwatch_prober.pace import STARTS_A_TURN, Pace
 from farwatch_prober.reporting import Report
 from farwatch_prober.runner import Runner
@@ -68,6 +69,7 @@ class Worker:
         self.capacity = capacity
         self._fence = Fence()
         self._reader = Reader()
+        self._backlog = Backlog()
         self.pace = Pace()
         self.answered = 0
 
@@ -80,7 +82,14 @@ class Worker:
     def in_flight(self) -> int:
         return len(self._tasks)
 
-    async def feed(self, puller: Puller, limit: int, stop: asyncio.Event, beat: Callable[[], None]) -> None:
+    @property
+    def sheds(self) -> bool:
+        """Whether checks are left out since more are due than can be done."""
+        return self._backlog.sheds
+
+    async def feed(
+        self, puller: Puller, limit: int, stop: asyncio.Event, beat: Callable[[], None], *, may_shed: bool = False
+    ) -> None:
         """Takes chunks while fewer than `limit` checks run; what it cannot start in time is left to others."""
         while not stop.is_set():
             beat()
@@ -89,7 +98,18 @@ class Worker:
                 await self._wait_for_room()
                 continue
             for message in await puller.take(max(1, room // CHUNK_MAX_CHECKS), TAKE_SECONDS):
-                await self._start(message)
+                await self._start(message, self._see_backlog(message) if may_shed else 0.0)
+
+    def _see_backlog(self, message: Message) -> float:
+        """For how long it waited, in seconds, if that is a reason to leave checks out; else 0."""
+        before = self._backlog.sheds
+        now = asyncio.get_running_loop().time()
+        waited = self._backlog.take(message.sequence, message.pending, message.deliveries, now)
+        sheds = self._backlog.sheds
+        if sheds != before:
+            say = self._log.warning if sheds else self._log.info
+            say("leaves_checks_out" if sheds else "leaves_no_checks_out", waited_seconds=round(waited, 1))
+        return waited if sheds else 0.0
 
     def _room(self, limit: int) -> int:
         if self._outbox.unconfirmed >= self.capacity * UNCONFIRMED_FACTOR:
@@ -104,7 +124,7 @@ class Worker:
         except TimeoutError:
             pass
 
-    async def _start(self, message: Message) -> None:
+    async def _start(self, message: Message, waited_seconds: float) -> None:
         key = (message.sequence, message.timestamp_ms)
         if (known := self._chunks.get(key)) is not None:  # it comes again while we are still at it
             known.message = message
@@ -122,9 +142,11 @@ class Worker:
         elif not self._fence.admits(intake.epoch, min(slots)):
             self._drop(message, "old_epoch")
         else:
-            await self._open(key, message, intake, slots)
+            await self._open(key, message, intake, slots, waited_seconds)
 
-    async def _open(self, key: tuple[int, int], message: Message, intake: Intake, slots: list[int]) -> None:
+    async def _open(
+        self, key: tuple[int, int], message: Message, intake: Intake, slots: list[int], waited_seconds: float
+    ) -> None:
         checks, refused = intake.checks, intake.refused
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -137,11 +159,26 @@ class Worker:
             self._give_up(key, chunk, checks)
             return
         self._metrics.chunks.labels("taken").inc()
+        if waited_seconds:
+            checks = self._leave_out(key, chunk, checks, waited_seconds)
         for number, check in enumerate(checks, 1):
             self._started += 1
             self._tasks[self._started] = loop.create_task(self._run(self._started, key, chunk, check))
             if number % STARTS_A_TURN == 0 or number == len(checks):
                 await self.pace.breathe()
+
+    def _leave_out(self, key: tuple[int, int], chunk: Chunk, checks: Iterable[Due], waited_seconds: float) -> list[Due]:
+        """Those that are still worth it; the others are answered."""
+        now_ms = self._now_ms()
+        sentence = f"Not checked: it waited for {in_words(waited_seconds)}, and more checks are due than can be made"
+        outcome = failed(ErrorClass.SKIPPED, sentence)
+        kept: list[Due] = []
+        for check in checks:
+            if is_left_out(check.monitor_id, check.slot_ms, check.spec.interval_ms, waited_seconds):
+                self._answer(key, chunk, Report(check, chunk.epoch, outcome, (), now_ms, now_ms))
+            else:
+                kept.append(check)
+        return kept
 
     def _give_up(self, key: tuple[int, int], chunk: Chunk, checks: Iterable[Due]) -> None:
         self._metrics.chunks.labels("given_up").inc()

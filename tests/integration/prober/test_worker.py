@@ -17,6 +17,7 @@ from farwatch_events import subjects
 from farwatch_events.checks import DueCheck, DueChunk, RegisterRegionRequest, Reply
 from farwatch_events.monitor import parse_monitor
 from farwatch_events.results import CheckResult, Heartbeat, ResultBatch, parse_result_message
+from farwatch_prober import backlog
 from farwatch_prober.app import serve
 from farwatch_prober.settings import ProberSettings
 from farwatch_runtime.clock import now_ms
@@ -269,6 +270,31 @@ async def test_the_lane_that_must_not_wait_has_places_of_its_own(
         results = await stream.until(1, 2.5)
         assert results[0].monitor_id == 99
         assert len(await stream.until(31, 20)) == 31
+
+
+async def test_what_waits_for_long_is_left_out_once_it_is_clear_that_time_is_short(
+    nats_server: NatsProcess, bus: Bus, stream: Stream, http_target: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "SETTLE_SECONDS", 1.0)
+    http_target.responder = lambda request: Response(delay_seconds=0.5)
+    for monitor in range(1, 61):
+        await send(bus, due(http_target.url, monitor, interval_seconds=10))
+    async with prober(nats_server, bus, max_concurrency=4) as service:
+        await eventually(lambda: sample(service, "farwatch_prober_leaves_out") == 1, 20)
+        await send(bus, due(http_target.url, 99, interval_seconds=10), lane="now")
+        results = {result.monitor_id: result for result in await stream.until(61, 20)}
+        await eventually(lambda: unacknowledged_is(bus, 0))
+        left_out = {monitor for monitor, result in results.items() if result.error_class == "skipped"}
+        assert len(results) == 61
+        assert 5 <= len(left_out) <= 52
+        assert len(http_target.requests) == 61 - len(left_out)
+        assert results[99].outcome == "up"
+        assert "more checks are due than can be made" in str(results[max(left_out)].error)
+        for monitor in range(101, 104):
+            await send(bus, due(http_target.url, monitor))
+            await asyncio.sleep(0.7)
+        await eventually(lambda: sample(service, "farwatch_prober_leaves_out") == 0, 20)
+        assert {result.outcome for result in (await stream.until(64))[-3:]} == {"up"}
 
 
 @pytest.mark.parametrize("variable", ["FARWATCH_CA_FILE", "FARWATCH_SECRET_KEY_FILE"])

@@ -40,6 +40,14 @@ def test_the_usual_result_is_the_same_by_hand(
     assert json.loads(report.to_bytes()) == json.loads(report.to_result().to_bytes())
 
 
+@given(error=texts, epoch=counts, started_ms=counts, finished_ms=counts)
+def test_a_skipped_slot_is_the_same_by_hand(error: str, epoch: int, started_ms: int, finished_ms: int) -> None:
+    report = Report(due(), epoch, failed(ErrorClass.SKIPPED, error), (), started_ms, finished_ms)
+    assert report._is_skipped()
+    assert CheckResult.from_bytes(report.to_bytes()) == report.to_result()
+    assert json.loads(report.to_bytes()) == json.loads(report.to_result().to_bytes())
+
+
 def test_anything_else_is_left_to_the_model() -> None:
     up = ProbeOutcome("up", 1.0)
     down = failed(ErrorClass.STATUS, "Answered 503")
@@ -51,9 +59,11 @@ def test_anything_else_is_left_to_the_model() -> None:
         Report(due(), 1, up, [(1, down), (2, up)], 1, 2, seen),
         Report(due(kind="confirmation", confirmation_of_ms=9), 1, up, [(1, up)], 1, 2),
         Report(due(kind="manual", request_id="a"), 1, up, [(1, up)], 1, 2),
-        Report(due(), 1, failed(ErrorClass.SKIPPED, "late"), (), 1, 1),
+        Report(due(kind="manual", request_id="a"), 1, failed(ErrorClass.SKIPPED, "late"), (), 1, 1),
+        Report(due(), 1, failed(ErrorClass.BLOCKED, "late"), (), 1, 1),
     ):
         assert not report._is_usual()
+        assert not report._is_skipped()
         assert CheckResult.from_bytes(report.to_bytes()) == report.to_result()
 
 
