@@ -273,6 +273,17 @@ class TestSkippedSlots:
         assert [event.after for event in game.of(VerdictChanged)] == ["up", "unknown"]
         assert [event.after for event in game.of(VoteChanged)] == ["up", "unknown"]
 
+    def test_before_the_first_check_a_monitor_is_pending_still(self) -> None:
+        game = Game("eu")
+        for slot in range(8):
+            assert game.say("eu", result("skipped", slot)) == []
+            game.beat(slot + 0.1, "eu", watermark_ms=START + slot * MINUTE)
+            game.tick(slot + 0.1)
+        assert (game.verdict, game.events) == ("pending", [])
+        game.say("eu", result("up", 8))
+        assert [event.after for event in game.of(VerdictChanged)] == ["up"]
+        assert [(event.before, event.after) for event in game.of(VoteChanged)] == [(None, "up")]
+
     def test_a_vote_that_ages_is_waited_for_so_that_one_region_does_not_decide_alone(self) -> None:
         game = Game("eu", "us")
         for region in ("eu", "us"):

@@ -37,7 +37,7 @@ WORDS = {"u": "up", "d": "down", "g": "degraded", "-": "unknown", "s": "skipped"
         ("-", "unknown", "Unknown: no region can vote (eu: the prober failed)"),
         ("u -", "unknown", "Unknown: no region can vote (eu: the prober failed)"),
         # a slot that nobody looked at, while the vote is fresh and after it
-        ("s", "unknown", "Unknown: no region can vote (eu: the slot was too old)"),
+        ("s", "pending", ""),
         ("u s s", "up", "Up: eu answered"),
         ("u s s s", "unknown", "Unknown: no region can vote (eu: the slot was too old)"),
         ("u s s s u", "up", "Up: eu answered"),

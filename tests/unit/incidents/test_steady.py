@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
@@ -110,7 +111,11 @@ def test_the_short_way_is_the_rules_own(which: set[int]) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(REGIONS), st.sampled_from(["up", "up", "up", "down", "degraded"]), st.integers(0, 3)),
+        st.tuples(
+            st.sampled_from(REGIONS),
+            st.sampled_from(["up", "up", "up", "down", "degraded", "skipped", "skipped"]),
+            st.integers(0, 3),
+        ),
         max_size=40,
     )
 )
@@ -134,3 +139,16 @@ def test_the_ordinary_result_goes_the_short_way() -> None:
         around = Around(START + 3 * MINUTE, game.board.regions, REGIONS)
         said = result("up", 3, tries=[Try(started_ms=0)])
         assert both_ways(game.board.states[1], game.board.configs[1], region, said, around, healthy=True)
+
+
+@pytest.mark.parametrize("before", ["up", "down", "degraded", None])
+def test_a_skipped_slot_goes_the_short_way(before: str | None) -> None:
+    game = Game(*REGIONS)
+    if before is not None:
+        game.say("eu", result(before, 0))
+    for slot in (1, 2):
+        around = Around(START + slot * MINUTE, game.board.regions, REGIONS)
+        said = result("skipped", slot)
+        assert both_ways(game.board.states[1], game.board.configs[1], "eu", said, around, healthy=True)
+        assert not both_ways(game.board.states[1], game.board.configs[1], "eu", said, around, healthy=False)
+        game.say("eu", said)

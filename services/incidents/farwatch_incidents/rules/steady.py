@@ -1,14 +1,16 @@
 """The ordinary result, which nearly all are: up as before, and nobody says otherwise. It changes no vote, no verdict
-and no incident, so what the rules would leave of it is worked out at once, at a tenth of their cost."""
+and no incident, so what the rules would leave of it is worked out at once, at a tenth of their cost. The same goes for
+a skipped slot, of which there are many when there is no time."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from farwatch_events.results import CheckResult
+from farwatch_events.results import CheckResult, ErrorClass
 from farwatch_incidents.rules.config import MonitorConfig
 from farwatch_incidents.rules.draft import MonitorState
 from farwatch_incidents.rules.identity import SCHEDULED_CAPACITY, extend
 from farwatch_incidents.rules.regions import RegionState
-from farwatch_incidents.rules.votes import LocalState
+from farwatch_incidents.rules.votes import UNSEEN, LocalState, is_unmoved
 
 
 def stay(
@@ -23,6 +25,8 @@ def stay(
 ) -> LocalState | None:
     """The region's state after a result that changes nothing else: that of `decide_result`, which would tell nothing.
     None where it might; then `decide_result` has to be asked."""
+    if result.error_class is ErrorClass.SKIPPED:
+        return _pass_over(state.local.get(region, UNSEEN), config, result) if healthy else None
     before = state.local.get(region)
     if before is None or not healthy or not _is_plain(result) or not _follows(before, config, result):
         return None
@@ -32,6 +36,14 @@ def stay(
     if here is None or not here.may_vote or here.watermark_ms > result.slot_ms + config.expiry_ms:
         return None
     return _renewed(before, config, result)
+
+
+def _pass_over(before: LocalState, config: MonitorConfig, result: CheckResult) -> LocalState | None:
+    if result.kind != "scheduled" or not _is_newest(before, config, result):
+        return None
+    if not is_unmoved(before, config, result.slot_ms):
+        return None
+    return replace(before, scheduled=extend(before.scheduled, result.slot_ms, SCHEDULED_CAPACITY))
 
 
 def _is_plain(result: CheckResult) -> bool:
@@ -47,6 +59,10 @@ def _follows(before: LocalState, config: MonitorConfig, result: CheckResult) -> 
     """Whether it is the newest, and the vote was up without a failure since."""
     if before.vote != "up" or before.failing_since_ms or not before.slot_ms or before.asked_slot_ms:
         return False
+    return _is_newest(before, config, result)
+
+
+def _is_newest(before: LocalState, config: MonitorConfig, result: CheckResult) -> bool:
     if not config.enabled or config.is_push or result.config_version < config.config_version:
         return False
     return result.slot_ms > before.slot_ms and result.slot_ms > before.scheduled.newest_ms

@@ -80,7 +80,7 @@ class Heard:
 
 def hear(state: LocalState, config: MonitorConfig, result: CheckResult, *, healthy: bool, now_ms: int) -> Heard:
     """Takes one result in. Not counted: dropped, late, of an older configuration, of a paused monitor, or a slot that
-    was skipped while the vote before it still stands."""
+    was skipped and changes nothing."""
     standing, known = _identify(state, result)
     if standing is Place.DROPPED:
         return Heard(standing, state)
@@ -88,14 +88,17 @@ def hear(state: LocalState, config: MonitorConfig, result: CheckResult, *, healt
         return Heard(standing, known)
     if (result.slot_ms, _RANK[result.kind]) < (state.slot_ms, state.rank):
         return Heard(Place.LATE, known)
-    if healthy and result.error_class is ErrorClass.SKIPPED and _still_stands(state, config, result.slot_ms):
+    if healthy and result.error_class is ErrorClass.SKIPPED and is_unmoved(state, config, result.slot_ms):
         return Heard(standing, known)
     return _count(known, config, result, healthy, now_ms)
 
 
-def _still_stands(state: LocalState, config: MonitorConfig, slot_ms: int) -> bool:
-    """A slot that nobody looked at says nothing against a vote, nor does it renew one: that ages as it would without
-    the slot. Unknown at once, and known again with the next result, it cost an overloaded Farwatch two events more."""
+def is_unmoved(state: LocalState, config: MonitorConfig, slot_ms: int) -> bool:
+    """Whether a skipped slot leaves the vote as it is. Nobody looked, so it says nothing against a vote, nor does it
+    renew one: that ages as it would without the slot. And where there was none yet, the first is still awaited.
+    Unknown at once, and known with the next result, cost an overloaded Farwatch two events more."""
+    if not state.slot_ms:
+        return True
     return state.vote != "unknown" and slot_ms - state.slot_ms <= config.expiry_ms
 
 
