@@ -52,7 +52,7 @@ async def work(service: Service, settings: IncidentsSettings, bus: Bus, db: Data
     fold = Fold(bus, db, Metrics(service.registry), settings.keep_raw_days)
     keep = Keep(settings.keep_raw_days, settings.keep_hourly_days, settings.keep_daily_days)
     stop = service.stop
-    watcher = Watcher(bus, db, Gauges(service.registry))
+    watcher = Watcher(bus, db, Gauges(service.registry), fold.skipping)
     url = settings.canary_push_url
     canary = Canary(url, watcher.read_flow, service.registry) if url is not None else None
 

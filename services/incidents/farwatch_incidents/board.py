@@ -175,6 +175,8 @@ class Board(Ledger):
         changes.counts.folded += 1
         if result.kind == "scheduled":
             self.askable.earn(region)
+            changes.counts.answered[region] += 1
+            changes.counts.skipped[region] += result.error_class is ErrorClass.SKIPPED
         changes.history.append(history_row(region, result, healthy=healthy))
         changes.days.add(result.slot_ms // DAY_MS)
         if result.slot_ms // HOUR_MS < self.now_ms // HOUR_MS:

@@ -1,5 +1,6 @@
 """What one batch brought about, waiting to be written in one transaction."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +39,15 @@ class Line:
 
 @dataclass(slots=True)
 class Counts:
-    """Of results: stored, known already or too old for the window, stored without a say, of no monitor we know."""
+    """Of results: stored, known already or too old for the window, stored without a say, of no monitor we know. By
+    region, of scheduled slots: answered, and skipped among them."""
 
     folded: int = 0
     dropped: int = 0
     late: int = 0
     unknown: int = 0
+    answered: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)

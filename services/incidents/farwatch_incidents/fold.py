@@ -31,6 +31,7 @@ from farwatch_incidents.metrics import Metrics
 from farwatch_incidents.orders import Order, carry_out, refused, register_region
 from farwatch_incidents.parking import KEPT_BYTES, Notices, Parked, Poison
 from farwatch_incidents.partitions import ensure_days
+from farwatch_incidents.skipping import Skipping
 from farwatch_incidents.writer import Batch, LostOwnership, write
 from farwatch_runtime.clock import monotonic_ms, now_ms
 from farwatch_runtime.collector import calm_collector, thaw_collector
@@ -66,6 +67,7 @@ class Fold:
         self.orders: deque[Order] = deque()
         self.poison = Poison()
         self.notices = Notices()
+        self.skipping = Skipping()
         self.progress: Callable[[], None] = lambda: None
 
     async def submit(self, order: Order, timeout_seconds: float = 8.0) -> Reply:
@@ -380,6 +382,7 @@ class Session:
                 self.metrics.dropped.labels(why).inc(number)
         self.metrics.late.inc(counts.late)
         self.metrics.results.inc(counts.folded)
+        self.fold.skipping.count(counts.answered, counts.skipped)
         if self._oldest_ms:
             self.metrics.batch.observe(counts.folded)
             self.metrics.lag.observe(max(0, now_ms() - self._oldest_ms) / 1000)

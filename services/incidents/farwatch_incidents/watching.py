@@ -14,6 +14,7 @@ from farwatch_events.events import EVENT_TYPES, DeliveryFailed, DomainEvent, Eve
 from farwatch_incidents.history import moment
 from farwatch_incidents.jobs import wait_for_stop
 from farwatch_incidents.loading import ms_of
+from farwatch_incidents.skipping import WINDOW_SECONDS, Skipping, Slots
 from farwatch_incidents.welfare import Flow, Key, Sign, Watched, decide_welfare, recall
 from farwatch_runtime.clock import now_ms
 from farwatch_store import Connection, Database, StoreError, append
@@ -89,10 +90,11 @@ class Gauges:
 class Watcher:
     """Watches while this process folds; `begin` begins a term."""
 
-    def __init__(self, bus: Bus, db: Database, gauges: Gauges) -> None:
+    def __init__(self, bus: Bus, db: Database, gauges: Gauges, skipping: Skipping) -> None:
         self._bus = bus
         self._db = db
         self._gauges = gauges
+        self._skipping = skipping
         self._watched: dict[Key, Watched] | None = None
         self._shortest_ms: int | None = None
         self._shortest_at = float("-inf")
@@ -189,6 +191,7 @@ class Watcher:
         async with self._db.connection() as connection:
             regions = [row["name"] for row in await connection.fetch(_REGIONS)]
         signs = []
+        slots = self._skipping.read(time.monotonic())
         for region in (*regions, subjects.PUSH_REGION):
             if await stream_info(self._bus, subjects.results_stream(region)) is None:
                 await self._make_again(region)
@@ -200,6 +203,7 @@ class Watcher:
             self._gauges.backlog.labels(region).set(waiting)
             words = f"{waiting} chunks of due checks wait for a prober of {region}"
             signs.append(Sign("due_backlog", region, waiting, words))
+            signs.append(_skipped(region, slots.get(region, Slots())))
         return signs
 
     async def _make_again(self, region: str) -> None:
@@ -212,6 +216,16 @@ async def _told(connection: Connection) -> list[DomainEvent]:
     """The newest events about ourselves, oldest first."""
     rows = await connection.fetch(_TOLD, RECALLED)
     return [EVENT_TYPES[row["type"]].model_validate(row["data"]) for row in rows if row["type"] in EVENT_TYPES]
+
+
+def _skipped(region: str, slots: Slots) -> Sign:
+    words = (
+        f"{slots.skipped} of {slots.answered} checks of the last {WINDOW_SECONDS:.0f} s were left out in {region}, "
+        "since more were due than its probers could make: start another one, or check less often"
+        if slots.skipped
+        else f"No check was left out in {region} in the last {WINDOW_SECONDS:.0f} s"
+    )
+    return Sign("skipped", region, slots.share, words)
 
 
 def _clock(said: "asyncpg.Record | None") -> Sign:

@@ -27,6 +27,9 @@ class Limit:
 LIMITS: Mapping[str, Limit] = {
     "fold_lag": Limit(trouble=10, well=2, for_ms=10_000, over_after_ms=20_000),  # seconds
     "due_backlog": Limit(trouble=5, well=0, for_ms=60_000, over_after_ms=30_000),  # chunks
+    "skipped": Limit(
+        trouble=0.01, well=0, for_ms=60_000, over_after_ms=60_000
+    ),  # share of the last half minute's slots
     "outbox": Limit(trouble=10, well=2, for_ms=10_000, over_after_ms=20_000),  # seconds
     "no_results": Limit(trouble=0, well=0, for_ms=30_000, over_after_ms=0),  # 1: none came
     "unreadable": Limit(trouble=0, well=0, for_ms=0, over_after_ms=0),  # in the last ten minutes

@@ -13,6 +13,7 @@ from farwatch_events import subjects
 from farwatch_events.events import DeliveryFailed, EpochStarted, EventMeta, SlotsParked, SlotsReleased
 from farwatch_incidents.canary import Canary
 from farwatch_incidents.fold import Fold
+from farwatch_incidents.skipping import Skipping
 from farwatch_incidents.watching import Gauges, Watcher
 from farwatch_incidents.welfare import LIMITS, Limit
 from farwatch_runtime.clock import now_ms
@@ -24,12 +25,19 @@ AT_ONCE = Limit(trouble=0.5, well=0.5, for_ms=0, over_after_ms=0)
 
 
 @pytest.fixture
-async def watcher(world: World, database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watcher]:
+def skipping() -> Skipping:
+    return Skipping()
+
+
+@pytest.fixture
+async def watcher(
+    world: World, database_url: str, skipping: Skipping, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Watcher]:
     """With the rights of the service; what it finds is trouble at once."""
-    for problem in ("fold_lag", "due_backlog", "outbox", "clock"):
+    for problem in ("fold_lag", "due_backlog", "outbox", "clock", "skipped"):
         monkeypatch.setitem(LIMITS, problem, AT_ONCE)
     under_role = await Database.connect(database_url, "farwatch_incidents")
-    yield Watcher(world.bus, under_role, Gauges(CollectorRegistry()))
+    yield Watcher(world.bus, under_role, Gauges(CollectorRegistry()), skipping)
     await under_role.close()
 
 
@@ -60,6 +68,19 @@ async def test_what_waits_is_trouble_until_it_waits_no_more(world: World, watche
     assert (await troubles(world))[-1] == ("recovered", "due_backlog", "eu")
     await asyncio.gather(*(message.ack() for message in taken))
     await puller.close()
+
+
+async def test_a_region_whose_probers_leave_checks_out(world: World, watcher: Watcher, skipping: Skipping) -> None:
+    await world.region("eu")
+    skipping.count({"eu": 10}, {"eu": 9})
+    await watcher.look()
+    assert await troubles(world) == []
+    skipping.count({"eu": 10, "gone": 10}, {"eu": 6, "gone": 10})
+    await watcher.look()
+    assert await troubles(world) == [("troubled", "skipped", "eu")]
+    skipping.count({"eu": 100}, {})
+    await watcher.look()
+    assert (await troubles(world))[-1] == ("recovered", "skipped", "eu")
 
 
 async def test_deleted_streams_are_made_again(world: World, watcher: Watcher) -> None:

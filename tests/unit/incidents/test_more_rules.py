@@ -259,6 +259,7 @@ class TestSkippedSlots:
         game.say("eu", result("up", 0), result("skipped", 1))
         assert [row[12] for row in game.changes.history] == ["up", "unknown"]
         assert game.changes.last_checks[1, "eu"]["error_class"] == ErrorClass.SKIPPED
+        assert (game.changes.counts.answered, game.changes.counts.skipped) == ({"eu": 2}, {"eu": 1})
         game.say("eu", result("up", 1))
         assert game.changes.counts.dropped == 1
 

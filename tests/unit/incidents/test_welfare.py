@@ -55,6 +55,13 @@ def test_there_is_a_limit_and_a_word_for_every_problem() -> None:
         ("due_backlog", [(second, 400) for second in range(0, 60, 5)], []),
         ("due_backlog", [(second, 6) for second in range(0, 66, 5)], [(60, "system.troubled")]),
         ("due_backlog", [(second, 5) for second in range(0, 600, 5)], []),
+        ("skipped", [(second, 0.3) for second in range(0, 35, 5)] + [(35, 0)], []),
+        ("skipped", [(second, 0.01) for second in range(0, 600, 5)], []),
+        (
+            "skipped",
+            [(second, 0.05) for second in range(0, 90, 5)] + [(second, 0) for second in range(90, 200, 5)],
+            [(60, "system.troubled"), (150, "system.recovered")],
+        ),
         ("unreadable", [(0, 1), (5, 3), (600, 0)], [(0, "system.troubled"), (600, "system.recovered")]),
     ],
 )

@@ -7,6 +7,7 @@ from farwatch_events.events.base import DomainEvent
 PROBLEMS: Final[dict[str, str]] = {
     "fold_lag": "Results wait long before they count",
     "due_backlog": "Due checks wait for a prober",
+    "skipped": "Checks are left out, since more are due than can be made",
     "outbox": "Events wait long before they are sent on",
     "no_results": "No check has come through",
     "unreadable": "Messages arrived that nobody can read",
