@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
+from fastapi import FastAPI
 
+from farwatch_api import web
 from farwatch_api.app import create_app
 from farwatch_api.auth import setup
 from farwatch_api.auth.passwords import Passwords
@@ -32,11 +34,10 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(deps: Deps) -> Server:
-    settings = deps.settings
+def make_server(app: FastAPI, settings: ApiSettings) -> Server:
     return Server(
         uvicorn.Config(
-            create_app(deps),
+            app,
             host=settings.host,
             port=settings.port,
             loop="none",
@@ -82,7 +83,8 @@ async def body(service: Service, settings: ApiSettings) -> None:
 
 
 async def serve(service: Service, deps: Deps) -> None:
-    server = make_server(deps)
+    app = create_app(deps)
+    server = make_server(app, deps.settings)
     config = server.config
     config.load()
     listener = config.bind_socket()
@@ -91,6 +93,7 @@ async def serve(service: Service, deps: Deps) -> None:
     url = deps.settings.public_url or f"http://{host}:{port}"
     await setup.prepare(deps.db, deps.settings, deps.passwords, url, now_ms())
     await deps.hub.start(deps.bus)
+    _ = service.spawn("templates", web.compile_templates(app))
     _ = service.spawn("hub", deps.hub.run(service.stop))
     _ = service.spawn("push", PushGateway(deps.bus, deps.publisher).run(service.stop))
     _ = service.spawn("sweep", sweep_regularly(deps.db, service.stop))

@@ -1,5 +1,6 @@
 """Templates and static files, for the pages."""
 
+import asyncio
 import hashlib
 from functools import lru_cache
 from pathlib import Path
@@ -11,10 +12,13 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from farwatch_api.presentation.words import FILTERS
+
 FOLDER = Path(__file__).parent
 TEMPLATES = FOLDER / "templates"
 STATIC = FOLDER / "static"
 WEEK_SECONDS = 7 * 86400
+BETWEEN_TEMPLATES_SECONDS = 0.005
 
 
 def template_environment() -> Environment:
@@ -27,12 +31,21 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["static_url"] = static_url
+    environment.filters.update(FILTERS)
     return environment
 
 
 def render(app: FastAPI, name: str, status_code: int = 200, /, **values: Any) -> HTMLResponse:
     environment: Environment = app.state.templates
     return HTMLResponse(environment.get_template(name).render(**values), status_code)
+
+
+async def compile_templates(app: FastAPI) -> None:
+    """Between requests, after the start. Whoever opened the first page waited half a second for it otherwise."""
+    environment: Environment = app.state.templates
+    for name in environment.list_templates():
+        environment.get_template(name)
+        await asyncio.sleep(BETWEEN_TEMPLATES_SECONDS)
 
 
 @lru_cache(maxsize=256)

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
+from jinja2 import Environment
 
+from farwatch_api import web
 from farwatch_events.events import EventMeta, SystemRecovered, SystemTroubled
 from farwatch_store import append
 from tests.integration.api.conftest import Browser, TestDeps
@@ -43,3 +46,10 @@ async def test_every_page_has_a_line_while_it_is_unwell(browser: Browser, deps: 
     async with deps.direct() as connection:
         await append(connection, recovered.stream, [recovered], EventMeta(actor="incidents"), None)
     assert "unwell.</b>" not in (await browser.http.get("/system-line")).text
+
+
+async def test_every_template_is_compiled_before_somebody_asks_for_it(app: FastAPI) -> None:
+    environment: Environment = app.state.templates
+    await web.compile_templates(app)
+    assert environment.cache is not None
+    assert {str(name) for _, name in environment.cache.keys()} == set(environment.list_templates())  # noqa: SIM118

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from farwatch_api import web
 from farwatch_api.deps import Deps
 from farwatch_api.errors import PLAIN_MESSAGES, ApiError, on_anything, on_http
-from farwatch_api.presentation.words import FILTERS
 from farwatch_api.problems import Invalid
 from farwatch_api.queries.overview import standing
 from farwatch_api.queries.system import read_system
@@ -32,7 +31,6 @@ CONTENT_SECURITY_POLICY = (
 def render(request: Request, name: str, status_code: int = 200, /, **values: Any) -> Response:
     """A template alone: fragments, and pages for strangers."""
     app: FastAPI = request.app
-    app.state.templates.filters.update(FILTERS)
     theme = request.cookies.get(THEME_COOKIE)
     identity = request.scope.get("farwatch.identity")
     frame = {"theme": theme if theme in THEMES else None, "identity": identity, "path": request.url.path}
