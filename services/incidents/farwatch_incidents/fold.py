@@ -12,11 +12,11 @@ import structlog
 
 from farwatch_bus import BusError
 from farwatch_events.checks import Reply
-from farwatch_incidents.jobs import wait_for_stop
 from farwatch_incidents.orders import Order, refused
 from farwatch_incidents.session import Lasting, Session
 from farwatch_incidents.writer import LostOwnership
 from farwatch_store import StoreUnavailable
+from farwatch_store.waiting import wait_any
 
 START_OVER_SECONDS = 0.5
 STUCK_SECONDS = 5.0
@@ -66,7 +66,7 @@ class Fold(Lasting):
     async def _start_over(self, error: Exception, seconds: float, stop: asyncio.Event) -> None:
         self.metrics.restarts.inc()
         log.warning("fold_starts_over", error=_words(error), one_by_one=self.poison.one_by_one)
-        await wait_for_stop(stop, seconds)
+        await wait_any(seconds, stop)
 
 
 def _words(error: Exception) -> str:

@@ -19,7 +19,6 @@ from farwatch_incidents.clock import FoldClock
 from farwatch_incidents.feeding import feed
 from farwatch_incidents.following import AT_ONCE, follow
 from farwatch_incidents.intakes import Intakes
-from farwatch_incidents.jobs import wait_for_stop
 from farwatch_incidents.live import tell_live
 from farwatch_incidents.loading import Loaded, load, load_configs, load_incident, load_regions, load_windows
 from farwatch_incidents.metrics import Metrics
@@ -31,6 +30,7 @@ from farwatch_incidents.writer import Batch, write
 from farwatch_runtime.clock import monotonic_ms, now_ms
 from farwatch_runtime.collector import calm_collector, thaw_collector
 from farwatch_store import Database
+from farwatch_store.waiting import wait_any
 
 LINGER_SECONDS = 0.04
 """Between the starts of two batches: a transaction costs the same for one result and for a hundred."""
@@ -122,12 +122,12 @@ class Session:
         """Until there is something to do, and not sooner than the linger after the batch before."""
         due = max(0.0, (self._ticked_ms + TICK_MS - monotonic_ms()) / 1000)
         if not self._board.has_reviews:
-            await _wait_any(due, self.fold.wake, stop)
+            await wait_any(due, self.fold.wake, stop)
         self.fold.wake.clear()
         early = self._stepped + self._linger_seconds - time.monotonic()
         catching_up = self._intakes.behind and not self._intakes.waits_for_a_slice
         if early > 0 and not catching_up:
-            await wait_for_stop(stop, early)
+            await wait_any(early, stop)
         self._stepped = time.monotonic()
 
     async def _step(self) -> None:
@@ -327,14 +327,3 @@ class Session:
             self.metrics.batch.observe(counts.folded)
             self.metrics.lag.observe(max(0, now_ms() - self._oldest_ms) / 1000)
             self._oldest_ms = 0
-
-
-async def _wait_any(timeout_seconds: float, *events: asyncio.Event) -> None:
-    if any(event.is_set() for event in events):
-        return
-    tasks = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(tasks, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
