@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -213,7 +214,7 @@ def _become(request: dict[str, Any], output: int, between: int, supervisor: int)
 
 def _settle(request: dict[str, Any], output: int, between: int, supervisor: int) -> None:
     while os.getppid() == between:
-        time.sleep(0.0005)
+        select.select((), (), (), 0.0005)  # what libfaketime makes of time.sleep fails after a fork
     processes.prctl(processes.PR_SET_PDEATHSIG, request["death_signal"])
     if os.getppid() != supervisor:  # it died before the setting held
         os._exit(1)
