@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -155,14 +156,24 @@ class Site:
     async def settled(self, timeout_seconds: float = 90) -> None:
         """Until every monitor is up and all that is to be told was told."""
         await self.until_up(*self.names, timeout_seconds=timeout_seconds)
-        await eventually(self._nothing_is_pending, timeout_seconds, 0.3)
 
-    async def _nothing_is_pending(self) -> bool:
-        open_ = "select 1 from health.incidents where state <> 'resolved'"
-        pending = "select 1 from alerting.deliveries where state = 'pending'"
-        expected = 2 * len(await self.rows("select 1 from health.incidents"))
-        ends = sum(each.incident_id is not None for each in self.messages())
-        return not await self.rows(f"{open_} union all {pending}") and ends >= expected
+        async def told() -> bool:
+            await self._nothing_is_pending()
+            return True
+
+        await eventually(told, timeout_seconds, 0.3)
+
+    async def _nothing_is_pending(self) -> None:
+        """An AssertionError that says what is."""
+        incidents = await self.rows("select id, monitor_id, state, opened_at, resolved_at from health.incidents")
+        pending = await self.rows(
+            "select id, incident_id, moment, attempts, next_attempt_at, error from alerting.deliveries"
+            " where state = 'pending'"
+        )
+        told = Counter(each.incident_id for each in self.messages() if each.incident_id is not None)
+        assert not pending, pending
+        assert all(row["state"] == "resolved" for row in incidents), incidents
+        assert told.total() >= 2 * len(incidents), (told, incidents)
 
     def messages(self) -> list[SeenMessage]:
         return [_message(request) for request in self.sink.requests]

@@ -72,6 +72,7 @@ class Dispatcher:
 
     async def run(self, stop: asyncio.Event, progress: Callable[[], None]) -> None:
         stopping = asyncio.create_task(stop.wait())
+        keeping = asyncio.create_task(self._locks.keep_alive(), name="locks")
         try:
             while not stop.is_set():
                 self._news.clear()
@@ -80,6 +81,7 @@ class Dispatcher:
                 await self._pause(stopping)
         finally:
             stopping.cancel()
+            keeping.cancel()
             await self._finish()
 
     async def _pause(self, stopping: "asyncio.Task[bool]") -> None:
