@@ -6,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
 
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
@@ -139,3 +140,15 @@ def half_open(proxy: TcpProxy) -> Fault:
             proxy.half_open = False
 
     return fault
+
+
+def through(url: str, proxy: TcpProxy) -> str:
+    parts = urlsplit(url)
+    login, _, _ = parts.netloc.rpartition("@")
+    place = f"{proxy.host}:{proxy.port}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{place}" if login else place))
+
+
+def place_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 0

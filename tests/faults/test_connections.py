@@ -3,29 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from tests.faults.enduring import endure
-from tests.faults.proxy import TcpProxy, delayed, half_open, proxied, reset_again_and_again
+from tests.faults.proxy import TcpProxy, delayed, half_open, place_of, proxied, reset_again_and_again, through
 from tests.faults.site import Site, open_site
 from tests.support.servers import NatsProcess, PostgresProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 HOLD_SECONDS = 20.0
-
-
-def through(url: str, proxy: TcpProxy) -> str:
-    parts = urlsplit(url)
-    login, _, _ = parts.netloc.rpartition("@")
-    place = f"{proxy.host}:{proxy.port}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{place}" if login else place))
-
-
-def place_of(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or 0
 
 
 @asynccontextmanager

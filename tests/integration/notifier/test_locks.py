@@ -9,8 +9,7 @@ import pytest
 from farwatch_notifier import locks
 from farwatch_notifier.locks import ChannelLocks
 from farwatch_store import Database, StoreUnavailable
-from tests.faults.proxy import TcpProxy, proxied
-from tests.faults.test_connections import place_of, through
+from tests.faults.proxy import TcpProxy, place_of, proxied, through
 from tests.support.waiting import eventually
 
 CHANNEL = 7
