@@ -16,9 +16,8 @@ from farwatch_prober.steady import STEADY_CHECKS
 from tests.faults.enduring import MONITORS, Fault, endure
 from tests.faults.judge import Outage
 from tests.faults.net import Namespace, namespace
-from tests.faults.proxy import proxied
+from tests.faults.proxy import place_of, proxied
 from tests.faults.site import Site, now_ms, open_site, report
-from tests.faults.test_connections import place_of
 from tests.integration.prober.misbehaving import DnsServer
 from tests.support.servers import NatsProcess, server_folder
 from tests.support.up import clean_environment
