@@ -181,7 +181,7 @@ async def run_prober(service: Service, bus: Bus, prober: Prober) -> None:
                 limit,
                 service.stop,
                 service.progress(f"feed-{name}", MAX_QUIET_SECONDS),
-                may_shed=puller is prober.ring,
+                may_leave_out=puller is prober.ring,
             ),
         )
         for puller, limit, name in lanes

@@ -21,7 +21,7 @@ class Backlog:
     """How long chunks wait for this prober, told without a look at anybody's clock: when a message was handed out,
     the server said how many wait behind it, so that its sequence and that number name one that was there by then.
 
-    `now` is monotonic, in seconds. `sheds` says whether checks are to be left out for now.
+    `now` is monotonic, in seconds. `leaves_out` says whether checks are to be left out for now.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Backlog:
         self._newest = 0
         self._long_since: float | None = None
         self._last_long = 0.0
-        self.sheds = False
+        self.leaves_out = False
 
     def take(self, sequence: int, pending: int, deliveries: int, now: float) -> float:
         """For how many seconds at least the chunk has waited."""
@@ -56,10 +56,10 @@ class Backlog:
         if is_long:
             self._last_long = now
             self._long_since = now if self._long_since is None else self._long_since
-            self.sheds = self.sheds or now - self._long_since >= SETTLE_SECONDS
+            self.leaves_out = self.leaves_out or now - self._long_since >= SETTLE_SECONDS
         else:
             self._long_since = None
-            self.sheds = self.sheds and now - self._last_long < SETTLE_SECONDS
+            self.leaves_out = self.leaves_out and now - self._last_long < SETTLE_SECONDS
 
 
 def is_left_out(monitor_id: int, slot_ms: int, interval_ms: int, waited_seconds: float) -> bool:

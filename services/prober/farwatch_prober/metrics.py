@@ -31,7 +31,7 @@ class Metrics:
             "farwatch_prober_held_back_seconds", "How long starting checks was put off since the loop ran late",
             registry=registry,
         )  # fmt: skip
-        self.sheds = Gauge(
+        self.leaves_out = Gauge(
             "farwatch_prober_leaves_out", "1 while it leaves checks out, since more are due than can be made",
             registry=registry,
         )  # fmt: skip

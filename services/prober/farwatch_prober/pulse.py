@@ -63,7 +63,7 @@ class Pulse:
         self._metrics.unconfirmed.set(self._outbox.unconfirmed)
         self._metrics.lag.set(self._lag.current_ms / 1000)
         self._metrics.held.set(self._worker.pace.held_seconds)
-        self._metrics.sheds.set(self._worker.sheds)
+        self._metrics.leaves_out.set(self._worker.leaves_out)
         self._metrics.healthy.set(condition.healthy)
         return Heartbeat(
             type="heartbeat",

@@ -83,12 +83,12 @@ class Worker:
         return len(self._tasks)
 
     @property
-    def sheds(self) -> bool:
+    def leaves_out(self) -> bool:
         """Whether checks are left out since more are due than can be done."""
-        return self._backlog.sheds
+        return self._backlog.leaves_out
 
     async def feed(
-        self, puller: Puller, limit: int, stop: asyncio.Event, beat: Callable[[], None], *, may_shed: bool = False
+        self, puller: Puller, limit: int, stop: asyncio.Event, beat: Callable[[], None], *, may_leave_out: bool = False
     ) -> None:
         """Takes chunks while fewer than `limit` checks run; what it cannot start in time is left to others."""
         while not stop.is_set():
@@ -98,18 +98,18 @@ class Worker:
                 await self._wait_for_room()
                 continue
             for message in await puller.take(max(1, room // CHUNK_MAX_CHECKS), TAKE_SECONDS):
-                await self._start(message, self._see_backlog(message) if may_shed else 0.0)
+                await self._start(message, self._see_wait(message) if may_leave_out else 0.0)
 
-    def _see_backlog(self, message: Message) -> float:
+    def _see_wait(self, message: Message) -> float:
         """For how long it waited, in seconds, if that is a reason to leave checks out; else 0."""
-        before = self._backlog.sheds
+        before = self._backlog.leaves_out
         now = asyncio.get_running_loop().time()
         waited = self._backlog.take(message.sequence, message.pending, message.deliveries, now)
-        sheds = self._backlog.sheds
-        if sheds != before:
-            say = self._log.warning if sheds else self._log.info
-            say("leaves_checks_out" if sheds else "leaves_no_checks_out", waited_seconds=round(waited, 1))
-        return waited if sheds else 0.0
+        leaves_out = self._backlog.leaves_out
+        if leaves_out != before:
+            say = self._log.warning if leaves_out else self._log.info
+            say("leaves_checks_out" if leaves_out else "leaves_no_checks_out", waited_seconds=round(waited, 1))
+        return waited if leaves_out else 0.0
 
     def _room(self, limit: int) -> int:
         if self._outbox.unconfirmed >= self.capacity * UNCONFIRMED_FACTOR:

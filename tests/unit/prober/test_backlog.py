@@ -17,7 +17,7 @@ class TestWaiting:
     def test_what_is_taken_as_it_comes_has_not_waited(self) -> None:
         backlog = Backlog()
         assert [backlog.take(number, 0, 1, number * 0.5) for number in range(1, 50)] == [0.0] * 49
-        assert not backlog.sheds
+        assert not backlog.leaves_out
 
     def test_what_was_there_before_has_waited_since_then(self) -> None:
         backlog = Backlog()
@@ -40,7 +40,7 @@ class TestWaiting:
         backlog.take(50, 0, 1, 50.0)
         for number in range(2, 40):
             backlog.take(number, 0, 2, 60.0 + number)
-        assert not backlog.sheds
+        assert not backlog.leaves_out
 
     @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 400)), min_size=1, max_size=200))
     def test_never_longer_than_it_did(self, steps: list[tuple[float, int]]) -> None:
@@ -61,12 +61,12 @@ def take(backlog: Backlog, *waits: float, start: float = 0.0) -> list[bool]:
     said = []
     for number, waited in enumerate(waits):
         backlog._judge(waited > LONG_SECONDS, start + number)
-        said.append(backlog.sheds)
+        said.append(backlog.leaves_out)
     return said
 
 
 @pytest.mark.parametrize(
-    ("waits", "sheds"),
+    ("waits", "leaves_out"),
     [
         ([0.5] * 60, []),
         ([30.0] * 10, []),
@@ -78,9 +78,9 @@ def take(backlog: Backlog, *waits: float, start: float = 0.0) -> list[bool]:
         ([2.0] * 11 + [0.5] * 9 + [2.0] + [0.5] * 12, [*range(10, 30)]),
     ],
 )
-def test_it_begins_when_waiting_lasts_and_ends_when_nothing_waits(waits: list[float], sheds: list[int]) -> None:
+def test_it_begins_when_waiting_lasts_and_ends_when_nothing_waits(waits: list[float], leaves_out: list[int]) -> None:
     assert SETTLE_SECONDS == 10
-    assert [number for number, said in enumerate(take(Backlog(), *waits)) if said] == sheds
+    assert [number for number, said in enumerate(take(Backlog(), *waits)) if said] == leaves_out
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def play(load: float, *, monitors: int = 2_000, interval_ms: int = 30_000, minut
         while slots[0][0] < sequence * chunk_ms:
             slot_ms, number = slots[0]
             heapq.heapreplace(slots, (slot_ms + interval_ms, number))
-            out = backlog.sheds and is_left_out(number, slot_ms, interval_ms, waited)
+            out = backlog.leaves_out and is_left_out(number, slot_ms, interval_ms, waited)
             now_ms += check_ms / 5 if out else check_ms
             if slot_ms < minutes * 30_000:
                 continue
