@@ -10,7 +10,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
 
-from farwatch_runtime.collector import calm_collector
+from farwatch_runtime.collector import SearchTimer, calm_collector
 from farwatch_runtime.health import Health, HealthServer
 from farwatch_runtime.logs import configure_logging
 from farwatch_runtime.settings import ServiceSettings, SettingsError
@@ -22,6 +22,8 @@ EXIT_OK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 2
 STOP_GRACE_SECONDS = 7.0
 CANCEL_GRACE_SECONDS = 1.5
 LAG_PERIOD_SECONDS = 0.5
+STANDSTILL_SECONDS = 1.0
+"""Nearly as long as a lease lasts."""
 
 
 class Service:
@@ -101,7 +103,7 @@ async def _live(service: Service, settings: SettingsT, body: Callable[[Service, 
     server = HealthServer(service.health, service.registry, _plain(settings))
     try:
         await _start_health(service, server, settings)
-        _ = service.spawn("loop-lag", _measure_loop_lag(service.registry))
+        _ = service.spawn("loop-lag", _measure_loop_lag(service.registry, service.log))
         await _run_body(service, asyncio.ensure_future(body(service, settings)))
     finally:
         service.request_stop()
@@ -155,10 +157,17 @@ async def _run_body(service: Service, body: asyncio.Future[Any]) -> None:
     service.fail(f"{type(error).__name__}: {error}")
 
 
-async def _measure_loop_lag(registry: CollectorRegistry) -> None:
+async def _measure_loop_lag(registry: CollectorRegistry, log: Any) -> None:
     gauge = Gauge("farwatch_loop_lag_seconds", "How late the event loop ran a timer, last sample", registry=registry)
     loop = asyncio.get_running_loop()
-    while True:
-        due = loop.time() + LAG_PERIOD_SECONDS
-        await asyncio.sleep(LAG_PERIOD_SECONDS)
-        gauge.set(max(0.0, loop.time() - due))
+    searches = SearchTimer()
+    try:
+        while True:
+            due = loop.time() + LAG_PERIOD_SECONDS
+            await asyncio.sleep(LAG_PERIOD_SECONDS)
+            late, searched = max(0.0, loop.time() - due), searches.take_seconds()
+            gauge.set(late)
+            if late > STANDSTILL_SECONDS:
+                log.warning("loop_stood_still", seconds=round(late, 1), searching_garbage_seconds=round(searched, 1))
+    finally:
+        searches.close()

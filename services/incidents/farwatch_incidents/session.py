@@ -14,6 +14,7 @@ from farwatch_events.events import EventMeta
 from farwatch_events.results import Heartbeat, ResultBatch, parse_result_message
 from farwatch_events.subjects import results_stream
 from farwatch_incidents import queries
+from farwatch_incidents.board import Board
 from farwatch_incidents.changes import Changes
 from farwatch_incidents.clock import FoldClock
 from farwatch_incidents.feeding import feed
@@ -28,7 +29,7 @@ from farwatch_incidents.partitions import ensure_days
 from farwatch_incidents.skipping import Skipping
 from farwatch_incidents.writer import Batch, write
 from farwatch_runtime.clock import monotonic_ms, now_ms
-from farwatch_runtime.collector import calm_collector, thaw_collector
+from farwatch_runtime.collector import calm_collector, rest_collector, settle_collector
 from farwatch_store import Database
 from farwatch_store.waiting import wait_any
 
@@ -42,6 +43,7 @@ FOLLOWED_ROUNDS = 20
 TICK_MS = 1_000
 PURGE_MS = 5_000
 STEP_SECONDS = 60.0
+DROPPED_AT_ONCE = 10_000
 
 log = structlog.get_logger("farwatch_incidents")
 
@@ -74,6 +76,7 @@ class Session:
         self.in_hand: list[tuple[str, int]] = []
         """The messages, by stream and sequence, of the step that is being worked on."""
         self._intakes = Intakes(fold.bus, {}, fold.wake)
+        self._board = Board()
         self._parked: list[Parked] = []
         self._known_regions: set[str] = set()
         self._known_days: set[int] = set()
@@ -86,12 +89,14 @@ class Session:
         self._purging: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        thaw_collector()
-        async with self.db.transaction() as connection:
-            self._adopt(await load(connection, self.fold.keep_raw_days))
-        await self._intakes.open(self._known_regions)
-        await self._begin_reading()
-        calm_collector()
+        rest_collector()
+        try:
+            async with self.db.transaction() as connection:
+                self._adopt(await load(connection, self.fold.keep_raw_days))
+            await self._intakes.open(self._known_regions)
+            await self._begin_reading()
+        finally:
+            calm_collector()
         log.info("fold_started", epoch=self._epoch, monitors=len(self._board.configs), regions=self._intakes.regions)
         while not stop.is_set():
             await self._wait(stop)
@@ -115,8 +120,18 @@ class Session:
             self._purging.cancel()
             await asyncio.gather(self._purging, return_exceptions=True)
         await self._intakes.close()
+        await self._drop_memory()
         for order, _ in self._taken_orders:
             order.answer(refused("unavailable", "Incidents lost the database in between; try again."))
+
+    async def _drop_memory(self) -> None:
+        """In steps: a million monitors at once would take seconds, and without it they would stay until garbage is
+        searched, beside what is loaded next."""
+        for kept in (self._board.states, self._board.configs):
+            while kept:
+                for _ in range(min(DROPPED_AT_ONCE, len(kept))):
+                    kept.popitem()
+                await asyncio.sleep(0)
 
     async def _wait(self, stop: asyncio.Event) -> None:
         """Until there is something to do, and not sooner than the linger after the batch before."""
@@ -228,6 +243,7 @@ class Session:
 
     async def _tick(self) -> None:
         self._ticked_ms = monotonic_ms()
+        settle_collector()
         await self._watch_regions()
         self._board.tick(*self._clock.tick(self._ticked_ms, watching=self._intakes.are_watching))
         self.metrics.monitors.set(len(self._board.configs))
