@@ -68,7 +68,10 @@ class PostgresServer:
     account: Account | None = field(default_factory=server_account)
 
     def prepare(self) -> Command:
-        """Makes the cluster at the first call. Call it before every start; it waits for an earlier run to be gone."""
+        """Makes the cluster at the first call. Call it before every start; it waits for an earlier run to be gone.
+
+        Raises StartError for a cluster whose passwords are gone: root's lies elsewhere than the folder it is for.
+        """
         private_folder(self.folder)
         if self.account is not None:
             self.folder.chmod(0o711)
@@ -77,6 +80,11 @@ class PostgresServer:
         home = self._home()
         if not (home / "data" / "PG_VERSION").exists():
             self._initialise(programs, home)
+        elif not (self.folder / "superuser-password").exists():
+            raise StartError(
+                f"{home} has a database that was made for {self.folder}, where its passwords are no more. To begin "
+                f"anew, move it away: mv {home} {home}.old. To keep it, put back password and superuser-password."
+            )
         port = kept_port(self.folder / "port")
         settings = _TUNING | self._socket_setting(home) | {"port": str(port)} | self.extra
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
