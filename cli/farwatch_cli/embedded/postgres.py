@@ -80,7 +80,7 @@ class PostgresServer:
         home = self._home()
         if not (home / "data" / "PG_VERSION").exists():
             self._initialise(programs, home)
-        elif not (self.folder / "superuser-password").exists():
+        elif not self._has_password():
             raise StartError(
                 f"{home} has a database that was made for {self.folder}, where its passwords are no more. To begin "
                 f"anew, move it away: mv {home} {home}.old. To keep it, put back password and superuser-password."
@@ -125,14 +125,20 @@ class PostgresServer:
         password = quote(kept_secret(self.folder / secret), safe="")
         return f"postgresql://{user}:{password}@127.0.0.1:{port}/{database}"
 
+    def _has_password(self) -> bool:
+        return (self.folder / "superuser-password").exists()
+
     def _home(self) -> Path:
         """The folder that the server's account owns and can reach."""
         if self.account is None:
             return self.folder
         home = self.folder / "home"
         if home.is_symlink():
-            return home.resolve()
-        if _can_reach(self.folder, self.account):
+            home = home.resolve()
+            if not home.exists() and self._has_password():
+                raise StartError(f"The database of {self.folder} lies in {home}, which is not there: bring it back.")
+            home.mkdir(mode=0o700, exist_ok=True)
+        elif _can_reach(self.folder, self.account):
             home.mkdir(mode=0o700, exist_ok=True)
         else:
             home = self._home_elsewhere(home)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farwatch_cli.embedded.postgres import PostgresServer
+from farwatch_cli.embedded.postgres import PostgresServer, server_account
 from farwatch_cli.processes import StartError
 from tests.support.servers import server_folder
 
@@ -31,3 +31,17 @@ def test_a_database_whose_passwords_are_gone_is_neither_opened_nor_overwritten(f
     shutil.move(cluster / "data", cluster / "data.old")
     server.prepare()
     assert version.exists()
+
+
+@pytest.mark.skipif(server_account() is None, reason="only root has a database that lies elsewhere")
+def test_a_database_that_lies_elsewhere_is_missed_where_it_was_and_made_where_there_was_none(folder: Path) -> None:
+    server = PostgresServer(folder / "postgres")
+    elsewhere = folder / "elsewhere"
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "home").symlink_to(elsewhere)
+    server.prepare()
+    assert (elsewhere / "data" / "PG_VERSION").exists()
+    elsewhere.rename(folder / "gone")
+    with pytest.raises(StartError, match=f"lies in {elsewhere}, which is not there"):
+        server.prepare()
+    assert not elsewhere.exists()
