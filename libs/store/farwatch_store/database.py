@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import asyncpg
@@ -17,6 +17,7 @@ from farwatch_store.revision import CURRENT_REVISION, await_revision
 CONNECT_SECONDS = 5.0
 ACQUIRE_SECONDS = 15.0
 STATEMENT_SECONDS = 30.0
+ROLLBACK_SECONDS = 5.0
 _RETRY_SECONDS = 0.2
 
 _ROLE_STANDING = """
@@ -134,8 +135,15 @@ class Database:
     @asynccontextmanager
     async def transaction(self, acquire_seconds: float = ACQUIRE_SECONDS) -> AsyncIterator[Connection]:
         """As `connection`, inside one transaction: committed at the end, rolled back when anything is raised."""
-        async with self.connection(acquire_seconds) as connection, connection.transaction():
-            yield connection
+        async with self.connection(acquire_seconds) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except BaseException:
+                await _roll_back(connection, transaction)
+                raise
+            await transaction.commit()
 
     async def _acquire(self, acquire_seconds: float) -> "asyncpg.pool.PoolConnectionProxy[Any]":
         deadline = time.monotonic() + acquire_seconds
@@ -154,6 +162,17 @@ class Database:
             await asyncio.wait_for(self.pool.close(), wait_seconds)
         except (TimeoutError, StoreUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.pool.terminate()
+
+
+async def _roll_back(connection: Connection, transaction: "asyncpg.transaction.Transaction") -> None:
+    """Within a bound: after a statement that ran out of time the driver would first wait for its cancellation to be
+    taken, and on a line that carries nothing that is for ever. Without a connection there is nothing to roll back."""
+    try:
+        async with asyncio.timeout(ROLLBACK_SECONDS):
+            await transaction.rollback()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
 
 
 async def wait_for_revision(db: Database, revision: str = CURRENT_REVISION, wait_seconds: float = 60.0) -> None:
