@@ -4,7 +4,7 @@
 """
 
 from farwatch_store.connection import Connection
-from farwatch_store.database import Database, wait_for_revision
+from farwatch_store.database import Database, transaction_on, wait_for_revision
 from farwatch_store.errors import RevisionMissing, StoreError, StoreUnavailable, VersionConflict
 from farwatch_store.follow import Follower
 from farwatch_store.log import Append, append, append_many, last_position, read_log, read_stream
@@ -30,5 +30,6 @@ __all__ = [
     "read_position",
     "read_stream",
     "save_position",
+    "transaction_on",
     "wait_for_revision",
 ]

@@ -135,15 +135,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self, acquire_seconds: float = ACQUIRE_SECONDS) -> AsyncIterator[Connection]:
         """As `connection`, inside one transaction: committed at the end, rolled back when anything is raised."""
-        async with self.connection(acquire_seconds) as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                yield connection
-            except BaseException:
-                await _roll_back(connection, transaction)
-                raise
-            await transaction.commit()
+        async with self.connection(acquire_seconds) as connection, transaction_on(connection):
+            yield connection
 
     async def _acquire(self, acquire_seconds: float) -> "asyncpg.pool.PoolConnectionProxy[Any]":
         deadline = time.monotonic() + acquire_seconds
@@ -164,15 +157,26 @@ class Database:
             self.pool.terminate()
 
 
-async def _roll_back(connection: Connection, transaction: "asyncpg.transaction.Transaction") -> None:
-    """Within a bound: after a statement that ran out of time the driver would first wait for its cancellation to be
-    taken, and on a line that carries nothing that is for ever. Without a connection there is nothing to roll back."""
+@asynccontextmanager
+async def transaction_on(connection: Connection) -> AsyncIterator[None]:
+    """A transaction on a connection that is there already: committed at the end, rolled back when anything is raised.
+
+    Unlike asyncpg's own it ends on a line that carries nothing: after a statement that ran out of time the driver waits
+    without a bound for its cancellation to be taken, before it rolls back.
+    """
+    transaction = connection.transaction()
+    await transaction.start()
     try:
-        async with asyncio.timeout(ROLLBACK_SECONDS):
-            await transaction.rollback()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        with suppress(asyncpg.InterfaceError):
-            connection.terminate()
+        yield
+    except BaseException:
+        try:
+            async with asyncio.timeout(ROLLBACK_SECONDS):
+                await transaction.rollback()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(asyncpg.InterfaceError):  # without a connection there is nothing to roll back
+                connection.terminate()
+        raise
+    await transaction.commit()
 
 
 async def wait_for_revision(db: Database, revision: str = CURRENT_REVISION, wait_seconds: float = 60.0) -> None:

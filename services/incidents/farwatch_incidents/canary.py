@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import SecretStr
 
 from farwatch_bus import BusError
-from farwatch_incidents.jobs import wait_for_stop
 from farwatch_incidents.welfare import CANARY_EVERY_MS, Flow, Push, decide_push
 from farwatch_runtime.clock import now_ms
 from farwatch_store import StoreError
+from farwatch_store.waiting import wait_any
 
 TIMEOUT_SECONDS = 10.0
 AGAIN_SECONDS = 10.0
@@ -39,7 +39,7 @@ class Canary:
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=True) as client:
             while not stop.is_set():
                 sent = await self.push(client)
-                await wait_for_stop(stop, CANARY_EVERY_MS / 1000 if sent else AGAIN_SECONDS)
+                await wait_any(CANARY_EVERY_MS / 1000 if sent else AGAIN_SECONDS, stop)
 
     async def push(self, client: httpx.AsyncClient) -> bool:
         """Whether the outside service has taken it."""

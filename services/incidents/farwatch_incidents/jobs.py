@@ -12,6 +12,7 @@ from farwatch_incidents.retention import Keep, drop_old_days, retain
 from farwatch_incidents.rollups import roll_up
 from farwatch_runtime.clock import now_ms
 from farwatch_store import Database, StoreUnavailable
+from farwatch_store.waiting import wait_any
 
 ROUND_SECONDS = 30.0
 DROP_SECONDS = 600.0
@@ -38,7 +39,7 @@ async def run_jobs(db: Database, keep: Keep, stop: asyncio.Event, progress: Call
             log.warning("jobs_wait", error=str(error))
         except asyncpg.PostgresError:
             log.exception("jobs_failed")  # the next round may fare better; /healthz tells when none does
-        await wait_for_stop(stop, ROUND_SECONDS)
+        await wait_any(ROUND_SECONDS, stop)
 
 
 class Jobs:
@@ -61,10 +62,3 @@ class Jobs:
         elif time.monotonic() - self._tried > DROP_SECONDS:
             await drop_old_days(self._db, today - self._keep.raw_days)
             self._tried = time.monotonic()
-
-
-async def wait_for_stop(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from farwatch_incidents.history import DAY_MS
-from farwatch_store import Connection
+from farwatch_store import Connection, transaction_on
 
 _NAME = re.compile(r"^check_results_(\d{4})(\d\d)(\d\d)$")
 _EPOCH = date(1970, 1, 1)
@@ -59,7 +59,7 @@ async def stored_days(connection: Connection) -> dict[int, str]:
 async def ensure_days(connection: Connection, days: Iterable[int]) -> None:
     """Makes the partitions that are missing. Made beside the table and attached: that locks no reader out."""
     for day in sorted(set(days)):
-        async with connection.transaction():
+        async with transaction_on(connection):
             await connection.execute(_LOCK)
             if day in await present_days(connection):
                 continue
@@ -84,6 +84,6 @@ async def drop_day(connection: Connection, day: int, standing: str) -> None:
         await connection.execute(f"alter table health.check_results detach partition {name} concurrently")
     elif standing == "pending":
         await connection.execute(f"alter table health.check_results detach partition {name} finalize")
-    async with connection.transaction():
+    async with transaction_on(connection):
         await connection.execute("set local lock_timeout = '2s'")
         await connection.execute(f"drop table {name}")

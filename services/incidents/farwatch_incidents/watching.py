@@ -12,12 +12,12 @@ from farwatch_bus import Bus, BusError, consumer_pending, ensure_region, stream_
 from farwatch_events import subjects
 from farwatch_events.events import EVENT_TYPES, DeliveryFailed, DomainEvent, EventMeta, MessageParked, SlotsParked
 from farwatch_incidents.history import moment
-from farwatch_incidents.jobs import wait_for_stop
 from farwatch_incidents.loading import ms_of
 from farwatch_incidents.skipping import WINDOW_SECONDS, Skipping, Slots
 from farwatch_incidents.welfare import Flow, Key, Sign, Watched, decide_welfare, recall
 from farwatch_runtime.clock import now_ms
 from farwatch_store import Connection, Database, StoreError, append
+from farwatch_store.waiting import wait_any
 
 LOOK_SECONDS = 5.0
 RECENT_SECONDS = 600
@@ -114,7 +114,7 @@ class Watcher:
                 log.debug("welfare_unknown", error=str(error))
             except asyncpg.PostgresError:
                 log.exception("welfare_failed")
-            await wait_for_stop(stop, LOOK_SECONDS)
+            await wait_any(LOOK_SECONDS, stop)
 
     async def look(self) -> None:
         """Reads all signs and tells what turned. What the bus cannot answer now stays as it stands."""
