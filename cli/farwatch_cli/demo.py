@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from farwatch_cli.client import Client
-from farwatch_cli.demo_target import serve
+from farwatch_cli.demo_target import SHOP_NAME, serve
 from farwatch_cli.difference import Monitor, compare
 from farwatch_cli.embedded.files import kept_port, private_folder
 from farwatch_cli.monitors import carry_out
@@ -28,7 +28,7 @@ def samples(port: int) -> list[Monitor]:
         {"name": "Demo: checkout", "type": "http", "url": f"{site}/checkout"},
         {"name": "Demo: docs", "type": "http", "url": f"{site}/docs", "forbidden_text": "Exception"},
         {"name": "Demo: shop's port", "type": "port", "host": "127.0.0.1", "port": port},
-        {"name": "Demo: name of this machine", "type": "dns", "host": "localhost"},
+        {"name": "Demo: shop's name", "type": "dns", "host": SHOP_NAME, "resolver": f"127.0.0.1:{port}"},
         {"name": _PUSH_NAME, "type": "push", "grace_seconds": 20},
     ]
     usual = {"interval_seconds": 10, "tags": [TAG]}

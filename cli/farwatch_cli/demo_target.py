@@ -1,10 +1,22 @@
-"""A small local target for `farwatch demo`: pages that are well, slow or broken as the clock has it."""
+"""A small local target for `farwatch demo`: pages that are well, slow or broken as the clock has it, and their name."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Final, cast
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+SHOP_NAME: Final = "shop.example.test"
 
 _PERIOD_SECONDS = 240.0
+_SHOP = dns.name.from_text(SHOP_NAME)
 
 
 def is_broken(now_seconds: float) -> bool:
@@ -28,8 +40,34 @@ def answer(path: str, now_seconds: float) -> tuple[int, str, float]:
     return 404, "No such page.", 0.0
 
 
+def answer_name(query: bytes) -> bytes | None:
+    """The reply of a name server that knows the shop and nothing else; None for what is no question."""
+    try:
+        asked = dns.message.from_wire(query)
+        reply = dns.message.make_response(asked)
+        question = asked.question[0]
+    except (dns.exception.DNSException, IndexError):
+        return None
+    reply.flags |= dns.flags.AA
+    if question.name != _SHOP:
+        reply.set_rcode(dns.rcode.NXDOMAIN)
+    elif question.rdtype == dns.rdatatype.A:
+        reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", "127.0.0.1"))
+    return reply.to_wire()
+
+
+class _Names(asyncio.DatagramProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        reply = answer_name(data)
+        if reply is not None:
+            self._transport.sendto(reply, addr)
+
+
 async def serve(port: int, clock: Callable[[], float], started: Callable[[], Awaitable[None]]) -> None:
-    """Serves on loopback until cancelled."""
+    """Serves on loopback until cancelled: pages over TCP, names over UDP."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -49,6 +87,10 @@ async def serve(port: int, clock: Callable[[], float], started: Callable[[], Awa
             writer.close()
 
     server = await asyncio.start_server(handle, "127.0.0.1", port)
-    async with server:
-        await started()
-        await server.serve_forever()
+    names, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Names, local_addr=("127.0.0.1", port))
+    try:
+        async with server:
+            await started()
+            await server.serve_forever()
+    finally:
+        names.close()

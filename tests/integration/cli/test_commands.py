@@ -121,7 +121,8 @@ def test_the_demo_comes_alive_and_goes_away(up: Up) -> None:
         assert demo.stdout is not None
         assert "demo target serves on" in demo.stdout.readline()
         deadline = time.monotonic() + 40
-        while (states := demo_states(up)) and not {"Demo: shop", "Demo: nightly backup"} <= up_names(states):
+        wanted = {"Demo: shop", "Demo: shop's name", "Demo: nightly backup"}
+        while (states := demo_states(up)) and not wanted <= up_names(states):
             assert time.monotonic() < deadline, states
             time.sleep(0.5)
         assert len(states) == 7
