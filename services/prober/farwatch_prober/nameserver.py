@@ -120,6 +120,7 @@ class NameServer:
         self.answered_ever = False
         self.outstanding = 0
         self._socket: _Socket | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return endpoint(self.address, self.port)
@@ -156,7 +157,7 @@ class NameServer:
         socket = self._usable_socket()
         if socket is None:
             async with asyncio.timeout_at(deadline):
-                socket = await self._open_socket()
+                socket = await self._next_socket()
         message_id = _free_id(socket)
         question = _Question(name, record_type, loop.create_future(), deadline)
         socket.questions[message_id] = question
@@ -176,7 +177,21 @@ class NameServer:
         self._retire(socket)
         return None
 
-    async def _open_socket(self) -> _Socket:
+    async def _next_socket(self) -> _Socket:
+        """One for all who come while it is opened: a thousand questions at once must not be a thousand sockets."""
+        while (socket := self._usable_socket()) is None:
+            if self._opening is None:
+                self._opening = asyncio.create_task(self._open_socket())
+                self._opening.add_done_callback(self._opened)
+            await asyncio.shield(self._opening)
+        return socket
+
+    def _opened(self, opening: "asyncio.Task[None]") -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # those who wait are told; there may be none left
+
+    async def _open_socket(self) -> None:
         loop = asyncio.get_running_loop()
         _, socket = await loop.create_datagram_endpoint(
             _Socket, remote_addr=(self.address, self.port), local_addr=self._local
@@ -184,7 +199,6 @@ class NameServer:
         if self._socket is not None and not self._socket.retired:
             self._retire(self._socket)
         self._socket = socket
-        return socket
 
     def _retire(self, socket: _Socket) -> None:
         socket.retired = True
@@ -205,6 +219,8 @@ class NameServer:
             writer.close()
 
     def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -191,7 +191,7 @@ class DnsServer(asyncio.DatagramProtocol):
 
     A text is a value, or a whole record ("edge.test. A 10.0.0.1") with an owner that ends in a dot.
 
-    `delay_seconds` holds back every answer. `asked` are the questions received.
+    `delay_seconds` holds back every answer. `asked` are the questions received, `askers` the UDP ports they came from.
     """
 
     records: dict[str, list[str] | dns.rcode.Rcode | None] = field(default_factory=dict)
@@ -199,6 +199,7 @@ class DnsServer(asyncio.DatagramProtocol):
     silent: bool = False
     only_by_tcp: bool = False
     asked: list[str] = field(default_factory=list)
+    askers: set[int] = field(default_factory=set)
     answer: Callable[[str], list[str] | None] | None = None
     """Asked first with the question; None leaves it to `records`."""
     rcodes: dict[str, dns.rcode.Rcode] = field(default_factory=dict)
@@ -226,6 +227,7 @@ class DnsServer(asyncio.DatagramProtocol):
             self._tcp.close()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.askers.add(addr[1])
         wire = self._answer(data, by_tcp=False)
         if wire is not None and self._transport is not None:
             asyncio.get_running_loop().call_later(self.delay_seconds, self._send, wire, addr)

@@ -137,6 +137,14 @@ async def test_slow_names_hold_up_nobody(resolver: Resolver, name_server: DnsSer
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_many_questions_at_once_share_sockets(resolver: Resolver, name_server: DnsServer) -> None:
+    names = [f"name{n}.test" for n in range(300)]
+    name_server.records = {f"{name} A": ["10.0.0.1"] for name in names}
+    found = await asyncio.gather(*(resolver.addresses(name, "ipv4", within(30)) for name in names))
+    assert found == [["10.0.0.1"]] * len(names)
+    assert len(name_server.askers) <= 3
+
+
 async def test_lost_packets_are_sent_again(resolver: Resolver, name_server: DnsServer) -> None:
     name_server.records = {"www.test A": None}
 
