@@ -8,7 +8,7 @@ import asyncpg
 from farwatch_store.connection import Connection
 from farwatch_store.errors import RevisionMissing
 
-CURRENT_REVISION = "0003"
+CURRENT_REVISION = "0004"
 """The newest revision in `migrations/versions`. Revisions are zero-padded, so greater means newer."""
 
 REVISION_TABLE = "farwatch_revision"

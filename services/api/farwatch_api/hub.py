@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from farwatch_api.envelope import dump, timestamp_ms
 from farwatch_api.errors import Unavailable
-from farwatch_api.queries import states
+from farwatch_api.queries.census import take_census
 from farwatch_bus import Bus, Message, Subscription
 from farwatch_events import subjects
 from farwatch_events.live import LiveMonitor, LiveMonitors
@@ -36,6 +36,7 @@ SEND_SECONDS = 10.0
 LONGEST_STREAM_SECONDS = 600.0
 """Then the browser connects again, and whoever was signed out meanwhile is not let in."""
 REFRESH_SECONDS = 15.0
+REFRESH_FACTOR = 9
 ASLEEP_AFTER_SECONDS = 120.0
 """Without a browser for so long, messages are not even read."""
 
@@ -169,25 +170,29 @@ class Hub:
             await subscription.unsubscribe()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Counts after every change, at most once a second, and now and then for windows that begin and end."""
+        """Counts after every change, at most once a second and a tenth of the time, and now and then for windows that
+        begin and end."""
         while not stop.is_set():
+            began = self._clock()
             if self.clients:
                 await self._refresh()
+            pause = max(PATCH_SECONDS, REFRESH_FACTOR * (self._clock() - began))
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
                     await self._dirty.wait()
             except TimeoutError:
                 continue
-            await asyncio.sleep(PATCH_SECONDS)
+            await asyncio.sleep(pause)
             self._dirty.clear()
 
     async def _refresh(self) -> None:
         try:
             async with self._db.connection(1.0) as connection:
-                counts = await states.counts_by_state(connection)
-                self._overlaid = await states.overlaid_states(connection)
+                census = await take_census(connection)
         except StoreError:
             return
+        self._overlaid = census.overlaid()
+        counts = census.counts()
         if counts != self.counts:
             self.counts = counts
             for client in self.clients:

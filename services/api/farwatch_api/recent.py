@@ -24,6 +24,8 @@ Load = Callable[[Connection], Awaitable[T]]
 COST_FACTOR = 50
 """So that at most one fiftieth of the time is spent on a figure, however many ask for it."""
 LONGEST_SECONDS = 2.0
+DEAR_FACTOR = 10
+"""Beyond that a tenth of the time: a figure of seconds is found out once in a minute at the most."""
 STEADY_SECONDS = 10.0
 """However quiet it is: maintenance begins by the clock, and what happens may go unheard."""
 PASSABLE_FACTOR = 3
@@ -34,7 +36,7 @@ log = structlog.get_logger("farwatch_api")
 
 def keep_seconds(cost_seconds: float) -> float:
     """How long a figure is good that took this long to find out."""
-    return min(LONGEST_SECONDS, COST_FACTOR * cost_seconds)
+    return max(min(LONGEST_SECONDS, COST_FACTOR * cost_seconds), DEAR_FACTOR * cost_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Recent:
     def _good_seconds(self, kept: _Kept) -> float:
         changes = self._changes()
         steady = changes is not None and changes == kept.changes
-        return STEADY_SECONDS if steady else kept.good_seconds
+        return max(STEADY_SECONDS, kept.good_seconds) if steady else kept.good_seconds
 
     async def _find(self, name: str, load: Load[T], connection: Connection) -> T:
         began, changes, forgotten = self._clock(), self._changes(), self._forgotten

@@ -50,7 +50,9 @@ class Figure:
         return self.loads
 
 
-@pytest.mark.parametrize(("cost", "kept"), [(0.0, 0.0), (0.0002, 0.01), (0.02, 1.0), (3.0, LONGEST_SECONDS)])
+@pytest.mark.parametrize(
+    ("cost", "kept"), [(0.0, 0.0), (0.0002, 0.01), (0.02, 1.0), (0.1, LONGEST_SECONDS), (3.0, 30.0)]
+)
 def test_what_costs_more_is_kept_longer_but_never_long(cost: float, kept: float) -> None:
     assert keep_seconds(cost) == pytest.approx(kept)
 

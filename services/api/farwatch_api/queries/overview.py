@@ -63,19 +63,6 @@ async def rows_by_id(connection: Connection, monitor_ids: Sequence[int]) -> Sequ
     return rows
 
 
-_ORDER = f"""
-    select array_agg(m.id order by {RANK}, lower(m.name), m.id)
-    from config.monitors m left join health.verdicts v on v.monitor_id = m.id
-    where m.deleted_at is null
-"""  # noqa: S608
-
-
-async def order_of_all(connection: Connection) -> Sequence[int]:
-    """The ids of all monitors as the list shows them, worst first: what a page of it costs most to find out."""
-    windows = await current_windows(connection)
-    return await connection.fetchval(_ORDER, *windows.arguments()) or ()
-
-
 async def bars_of(connection: Connection, monitors: Sequence[Row], now: datetime) -> dict[int, Bar]:
     found = await last_results(connection, [monitor["id"] for monitor in monitors], BEATS, now)
     oldest = min((rows[0]["slot"] for regions in found.values() for rows in regions.values()), default=None)

@@ -26,18 +26,6 @@ STATE = """
 RANK = f"array_position(array{list(STATES)!r}::text[], {STATE})"
 """1 is the worst."""
 
-_COUNTS = f"""
-    select {STATE} as state, count(*) as number
-    from config.monitors m left join health.verdicts v on v.monitor_id = m.id
-    where m.deleted_at is null group by 1
-"""  # noqa: S608
-
-_OVERLAID = f"""
-    select m.id, {STATE} as state
-    from config.monitors m left join health.verdicts v on v.monitor_id = m.id
-    where m.deleted_at is null and (not m.enabled or $1 or m.id = any($2) or m.tags && $3)
-"""  # noqa: S608
-
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -88,17 +76,3 @@ async def windows_since(connection: Connection, since: datetime) -> list[Interva
         )
         for row in rows
     ]
-
-
-async def counts_by_state(connection: Connection) -> dict[str, int]:
-    """How many monitors are in each state, every state named."""
-    windows = await current_windows(connection)
-    rows = await connection.fetch(_COUNTS, *windows.arguments())
-    found = {row["state"]: row["number"] for row in rows}
-    return {state: found.get(state, 0) for state in STATES}
-
-
-async def overlaid_states(connection: Connection) -> dict[int, str]:
-    """Monitors whose state is not their verdict."""
-    windows = await current_windows(connection)
-    return {row["id"]: row["state"] for row in await connection.fetch(_OVERLAID, *windows.arguments())}

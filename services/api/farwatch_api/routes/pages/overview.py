@@ -10,9 +10,10 @@ from starlette.responses import Response
 from farwatch_api.deps import Dependencies
 from farwatch_api.errors import NotFound
 from farwatch_api.params import Id, Words, split
+from farwatch_api.queries.census import Census, page_of, take_census
 from farwatch_api.queries.monitors import Filters, all_tags
-from farwatch_api.queries.overview import bars_of, numbered_page, order_of_all, rows_by_id
-from farwatch_api.queries.states import STATES, counts_by_state
+from farwatch_api.queries.overview import bars_of, numbered_page, rows_by_id
+from farwatch_api.queries.states import STATES
 from farwatch_api.queries.system import read_system
 from farwatch_api.queries.uptime import uptime_day
 from farwatch_api.routes.pages.rendering import PageRoute, render, render_page
@@ -64,6 +65,13 @@ async def describe_rows(connection: Connection, rows: Sequence[Row], deps: Depen
     ]
 
 
+async def listed_page(connection: Connection, census: Census, states: Sequence[str], page: int) -> Sequence[Row]:
+    """The rows of a page of some states, all when none is named. Whatever left them since the census is left out."""
+    ids = await page_of(connection, census, states, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+    rows = await rows_by_id(connection, ids)
+    return [row for row in rows if not states or row["state"] in states]
+
+
 @router.get("/")
 async def overview(
     request: Request,
@@ -78,14 +86,15 @@ async def overview(
     filtered = any((filters.q, filters.states, filters.types, filters.tags))
     live_since = deps.hub.position()
     async with deps.read() as connection:
-        if not filtered:
-            order = await deps.recent.get("order", order_of_all, connection)
-            total, page = len(order), min(page, max(1, -(-len(order) // PAGE_SIZE)))
-            rows = await rows_by_id(connection, order[(page - 1) * PAGE_SIZE : page * PAGE_SIZE])
-        else:
+        census = await deps.recent.get("census", take_census, connection)
+        if filters.q or filters.types or filters.tags:
             rows, total, page = await numbered_page(connection, filters, page, PAGE_SIZE)
+        else:
+            total = census.number_of(filters.states)
+            page = min(page, max(1, -(-total // PAGE_SIZE)))
+            rows = await listed_page(connection, census, filters.states, page)
         monitors = await describe_rows(connection, rows, deps)
-        counts = await deps.recent.get("counts", counts_by_state, connection)
+        counts = census.counts()
         tags = await deps.recent.get("tags", all_tags, connection)
     values: dict[str, Any] = {
         "live_since": live_since,
