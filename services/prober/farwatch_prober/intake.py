@@ -17,6 +17,7 @@ KNOWN_CHECKS = 131_072
 """About 2.6 KB each, with what follows from them. A prober that has more reads those beyond anew each time, at a third
 more processor time for each."""
 REMEMBERED_MS = 600_000
+FORGOTTEN_AT_ONCE = 256
 
 _OPENING = re.compile(
     rb'\{"region":"[a-z0-9-]+","epoch":(\d{1,15}),"tick_ms":\d{1,15},"checks":\[(\{"slot_ms":(\d{1,15}),)'
@@ -47,6 +48,7 @@ class Reader:
     def __init__(self) -> None:
         self._known: dict[bytes, Scheduled] = {}
         self._before: dict[bytes, Scheduled] = {}
+        self._forgotten: dict[bytes, Scheduled] = {}
         self._sharing = Sharing()
         self._since_ms = 0
 
@@ -62,9 +64,14 @@ class Reader:
         return _read_json(data, now_ms)
 
     def _forget(self, now_ms: int) -> None:
-        """What did not come for a while: the monitor is gone or changed, or another prober's for now."""
+        """What did not come for a while: the monitor is gone or changed, or another prober's for now.
+
+        In steps: to drop a hundred thousand at once would hold up all that runs for half a second.
+        """
         if abs(now_ms - self._since_ms) > REMEMBERED_MS:
-            self._before, self._known, self._since_ms = self._known, {}, now_ms
+            self._forgotten, self._before, self._known, self._since_ms = self._before, self._known, {}, now_ms
+        for _ in range(min(len(self._forgotten), FORGOTTEN_AT_ONCE)):
+            self._forgotten.popitem()
 
     def _read_parts(self, data: bytes, opening: re.Match[bytes]) -> Intake:
         """A chunk as the scheduler puts it together, cut at its seams. Raises ValidationError.

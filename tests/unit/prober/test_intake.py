@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -90,6 +91,19 @@ def test_what_did_not_come_for_two_periods_is_forgotten() -> None:
     for minute in range(1, 60):
         reader.read(a_chunk(a_check(2, 1000)), minute * MINUTE_MS)
     assert reader.read(a_chunk(a_check(1, 1000)), 60 * MINUTE_MS).checks[0].spec is not first.spec
+
+
+def test_what_is_forgotten_goes_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "FORGOTTEN_AT_ONCE", 2)
+    reader = Reader()
+    many = reader.read(a_chunk(*(a_check(number, 1) for number in range(1, 8))), 0)
+    kept = [ref(each.spec) for each in many.checks]
+    del many
+    left = []
+    for minute in (0, 11, 22, 22, 22, 22):
+        reader.read(a_chunk(a_check(9, 1)), minute * MINUTE_MS)
+        left.append(sum(each() is not None for each in kept))
+    assert left == [7, 7, 5, 3, 1, 0]
 
 
 def test_what_keeps_coming_is_remembered_for_good() -> None:
