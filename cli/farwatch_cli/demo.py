@@ -16,7 +16,8 @@ from farwatch_cli.monitors import carry_out
 from farwatch_events.monitor import dump_monitor, parse_monitor
 
 TAG: Final = "demo"
-_PUSH_NAME: Final = "Demo: nightly backup"
+_PREFIX: Final = "Demo: "
+_PUSH_NAME: Final = f"{_PREFIX}nightly backup"
 
 
 def samples(port: int) -> list[Monitor]:
@@ -77,7 +78,8 @@ def remove(client: Client) -> int:
 
 def _add(client: Client, port: int) -> str | None:
     """Returns the URL that the push monitor wants to be called at."""
-    carry_out(client, compare(samples(port), client.items("/api/monitors", tag=TAG)))
+    ours = [monitor for monitor in client.items("/api/monitors", tag=TAG) if monitor["name"].startswith(_PREFIX)]
+    carry_out(client, compare(samples(port), ours, prune=True))  # an earlier version had others
     for monitor in client.items("/api/monitors", tag=TAG):
         if monitor["name"] == _PUSH_NAME:
             detail = client.get(f"/api/monitors/{monitor['id']}")

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from farwatch_api.envelope import dump, timestamp_ms
 from farwatch_api.errors import Unavailable
-from farwatch_api.queries.census import take_census
+from farwatch_api.queries.census import counts_by_state
+from farwatch_api.queries.states import overlaid_states
 from farwatch_bus import Bus, Message, Subscription
 from farwatch_events import subjects
 from farwatch_events.live import LiveMonitor, LiveMonitors
@@ -36,7 +37,8 @@ SEND_SECONDS = 10.0
 LONGEST_STREAM_SECONDS = 600.0
 """Then the browser connects again, and whoever was signed out meanwhile is not let in."""
 REFRESH_SECONDS = 15.0
-REFRESH_FACTOR = 9
+REST_FACTOR = 9
+"""Times as long as it took to count is waited before the next time, REFRESH_SECONDS at most."""
 ASLEEP_AFTER_SECONDS = 120.0
 """Without a browser for so long, messages are not even read."""
 
@@ -173,10 +175,7 @@ class Hub:
         """Counts after every change, at most once a second and a tenth of the time, and now and then for windows that
         begin and end."""
         while not stop.is_set():
-            began = self._clock()
-            if self.clients:
-                await self._refresh()
-            pause = max(PATCH_SECONDS, REFRESH_FACTOR * (self._clock() - began))
+            pause = await self._refresh() if self.clients else PATCH_SECONDS
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
                     await self._dirty.wait()
@@ -185,18 +184,20 @@ class Hub:
             await asyncio.sleep(pause)
             self._dirty.clear()
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> float:
+        """Seconds until it should be done again at the earliest."""
         try:
             async with self._db.connection(1.0) as connection:
-                census = await take_census(connection)
+                began = self._clock()
+                counts = await counts_by_state(connection)
+                self._overlaid = await overlaid_states(connection)
         except StoreError:
-            return
-        self._overlaid = census.overlaid()
-        counts = census.counts()
+            return PATCH_SECONDS
         if counts != self.counts:
             self.counts = counts
             for client in self.clients:
                 client.offer_counts(counts)
+        return min(REFRESH_SECONDS, max(PATCH_SECONDS, REST_FACTOR * (self._clock() - began)))
 
     def join(self, ids: Iterable[int], last_event_id: str | None) -> Client:
         """Raises Unavailable when too many watch. A known `last_event_id` brings back what came since."""

@@ -25,11 +25,13 @@ COST_FACTOR = 50
 """So that at most one fiftieth of the time is spent on a figure, however many ask for it."""
 LONGEST_SECONDS = 2.0
 DEAR_FACTOR = 10
-"""Beyond that a tenth of the time: a figure of seconds is found out once in a minute at the most."""
+"""Beyond that a tenth of the time: what takes a second is found out every ten seconds at the most."""
 STEADY_SECONDS = 10.0
 """However quiet it is: maintenance begins by the clock, and what happens may go unheard."""
 PASSABLE_FACTOR = 3
 """How many times as long as it is good a figure is still shown, while the next one is found out."""
+PASSABLE_SECONDS = 20.0
+"""And for how much longer than it is good at the most."""
 
 log = structlog.get_logger("farwatch_api")
 
@@ -73,7 +75,7 @@ class Recent:
         if kept is None:
             return await self._find(name, load, connection)
         age, good = self._clock() - kept.loaded, self._good_seconds(kept)
-        if age >= good * PASSABLE_FACTOR:
+        if age >= min(good * PASSABLE_FACTOR, good + PASSABLE_SECONDS):
             return await self._find(name, load, connection)
         if age >= good:
             self._renew(name, load)

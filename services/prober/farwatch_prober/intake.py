@@ -70,6 +70,7 @@ class Reader:
         """
         if abs(now_ms - self._since_ms) > REMEMBERED_MS:
             self._forgotten, self._before, self._known, self._since_ms = self._before, self._known, {}, now_ms
+            self._sharing = Sharing()
         for _ in range(min(len(self._forgotten), FORGOTTEN_AT_ONCE)):
             self._forgotten.popitem()
 

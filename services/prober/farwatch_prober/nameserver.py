@@ -219,8 +219,8 @@ class NameServer:
             writer.close()
 
     def close(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
+        if self._opening is not None:  # who waits for it shall be told that it is closed
+            self._opening.add_done_callback(lambda _: self.close())
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -6,6 +6,8 @@ from typing import TypeVar
 from farwatch_events.monitor import MonitorSpec
 
 PARTS_MAX = 4096
+TEXTS_MAX = 16
+CHARACTERS_MAX = 64
 
 P = TypeVar("P")
 
@@ -20,7 +22,7 @@ class Sharing:
         """Puts what was seen before in the place of empty lists, lists of texts, and the set of fields given."""
         values = spec.__dict__
         for name, value in values.items():
-            if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            if isinstance(value, list) and _is_small(value):
                 values[name] = self._once((list, *value), value)
             elif value == {}:
                 values[name] = self._once(dict, value)
@@ -35,3 +37,8 @@ class Sharing:
             return part
         assert isinstance(known, type(part))
         return known
+
+
+def _is_small(part: list[object]) -> bool:
+    """A few short texts, or nothing."""
+    return len(part) <= TEXTS_MAX and all(isinstance(each, str) and len(each) <= CHARACTERS_MAX for each in part)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from farwatch_api.queries.census import page_of, take_census
+from farwatch_api.queries.census import counts_by_state, page_of, take_census
 from farwatch_api.queries.overview import rows_by_id
 from farwatch_api.queries.states import STATES
 from farwatch_events.monitor import dump_monitor, parse_monitor
@@ -68,6 +68,7 @@ async def test_it_says_of_each_monitor_what_its_row_says(
         census = await take_census(connection)
         by_state = {state: [row["id"] for row in rows if row["state"] == state] for state in STATES}
         assert census.counts() == {state: len(ids) for state, ids in by_state.items()}
+        assert await counts_by_state(connection) == census.counts()
         for states in ([], ["up"], ["down", "up", "paused"]):
             whole = [each for state in STATES if not states or state in states for each in by_state[state]]
             assert await pages(deps, states, len(whole)) == whole
@@ -81,6 +82,28 @@ async def pages(deps: TestDeps, states: Sequence[str], number: int) -> list[int]
         for offset in range(0, number, 5):
             shown += await page_of(connection, census, states, offset, 5)
     return shown
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        "update health.verdicts set verdict = 'down' where verdict = 'up'",
+        "update health.verdicts set verdict = 'up'",
+        "insert into config.maintenance (name, starts_at, ends_at, all_monitors)"
+        " values ('w', now() - interval '1 minute', now() + interval '1 hour', true)",
+    ],
+)
+async def test_each_monitor_is_on_one_page_whatever_happens_since_the_census(
+    deps: TestDeps, monitors: list[int], happens: str
+) -> None:
+    async with deps.read() as connection:
+        census = await take_census(connection)
+        async with deps.direct() as other:
+            await other.execute(happens)
+        shown: list[int] = []
+        for offset in range(0, len(monitors), 5):
+            shown += await page_of(connection, census, [], offset, 5)
+    assert sorted(shown) == monitors
 
 
 async def test_a_list_of_one_state_leaves_out_what_left_it_meanwhile(

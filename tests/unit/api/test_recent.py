@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from farwatch_api.recent import LONGEST_SECONDS, PASSABLE_FACTOR, STEADY_SECONDS, Recent, keep_seconds
+from farwatch_api.recent import LONGEST_SECONDS, PASSABLE_FACTOR, PASSABLE_SECONDS, STEADY_SECONDS, Recent, keep_seconds
 from farwatch_store import Connection
 
 OURS = cast("Connection", "the connection of whoever asks")
@@ -53,8 +53,19 @@ class Figure:
 @pytest.mark.parametrize(
     ("cost", "kept"), [(0.0, 0.0), (0.0002, 0.01), (0.02, 1.0), (0.1, LONGEST_SECONDS), (3.0, 30.0)]
 )
-def test_what_costs_more_is_kept_longer_but_never_long(cost: float, kept: float) -> None:
+def test_what_costs_more_is_kept_longer(cost: float, kept: float) -> None:
     assert keep_seconds(cost) == pytest.approx(kept)
+
+
+async def test_a_dear_figure_is_not_shown_for_minutes() -> None:
+    clock = Clock()
+    recent, figure = kept_by(clock), Figure(clock, 5.0)
+    assert await recent.get("counts", figure, OURS) == 1
+    clock.now += keep_seconds(5.0) + PASSABLE_SECONDS - 0.1
+    assert await recent.get("counts", figure, OURS) == 1
+    await settle()
+    clock.now += keep_seconds(5.0) + PASSABLE_SECONDS
+    assert await recent.get("counts", figure, OURS) == 3
 
 
 async def test_a_costly_figure_is_found_once_until_its_time_is_over() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from farwatch_events.monitor import parse_monitor
+from farwatch_events.monitor import DnsMonitor, parse_monitor
 from farwatch_prober import sharing
 from farwatch_prober.sharing import Sharing
 
@@ -49,6 +49,18 @@ def test_equal_parts_are_one_object_and_others_are_not() -> None:
     assert one.parents is same.parents
     assert one.model_fields_set is same.model_fields_set
     assert other.tags == ["b"]
+
+
+@pytest.mark.parametrize("tags", [[f"tag{n}" for n in range(17)], ["t" * 65]])
+def test_what_is_long_is_not_kept(tags: list[str]) -> None:
+    whole = Sharing()
+    specs = [parse_monitor({"type": "dns", "name": "x", "host": "x.test", "expected_values": [*tags]}) for _ in "ab"]
+    for spec in specs:
+        whole.share(spec)
+    assert isinstance(specs[0], DnsMonitor)
+    assert isinstance(specs[1], DnsMonitor)
+    assert specs[0].expected_values == specs[1].expected_values == tags
+    assert specs[0].expected_values is not specs[1].expected_values
 
 
 def test_only_so_many_parts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,11 +33,9 @@ _KEEP_OCCURRENCE = """
     insert into config.maintenance (name, all_monitors, monitor_ids, tags, starts_at, ends_at, series_id)
     select name, all_monitors, monitor_ids, tags, $2, $3, id from config.maintenance where id = $1
 """
-_OVER = """
-    select * from config.maintenance
-    where weekly is not null and cancelled_at is null and ends_at <= $1 and (until is null or until > ends_at)
-    order by id limit 500 for update skip locked
-"""
+_IS_OVER = "weekly is not null and cancelled_at is null and ends_at <= $1 and (until is null or until > ends_at)"
+_ANY_OVER = f"select exists (select from config.maintenance where {_IS_OVER})"  # noqa: S608
+_OVER = f"select * from config.maintenance where {_IS_OVER} order by id limit 500 for update skip locked"  # noqa: S608
 FIELDS = ("name", "all_monitors", "monitor_ids", "tags", "weekly", "until", "starts_at", "ends_at")
 READ_ONLY = frozenset({"id", "state", "created_at", "cancelled_at"})
 MonitorId = Annotated[int, Field(ge=1)]
@@ -125,6 +123,11 @@ async def move_on(deps: Deps) -> int:
     """Weekly windows whose occurrence is over get their next one; returns how many did. The fold counts by the series
     itself and waits for nobody: this is for all who read the table."""
     now, moved = deps.now(), 0
+    async with deps.read() as connection:
+        if not await connection.fetchval(
+            _ANY_OVER, now
+        ):  # a write would make every figure of the pages be found out anew
+            return 0
     async with deps.write() as connection:
         for row in await connection.fetch(_OVER, now):
             weekly, starts_at, ends_at = Weekly.model_validate(row["weekly"]), row["starts_at"], row["ends_at"]

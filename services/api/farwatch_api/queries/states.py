@@ -27,6 +27,13 @@ RANK = f"array_position(array{list(STATES)!r}::text[], {STATE})"
 """1 is the worst."""
 
 
+_OVERLAID = f"""
+    select m.id, {STATE} as state
+    from config.monitors m left join health.verdicts v on v.monitor_id = m.id
+    where m.deleted_at is null and (not m.enabled or $1 or m.id = any($2) or m.tags && $3)
+"""  # noqa: S608
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Which monitors are in maintenance now."""
@@ -76,3 +83,9 @@ async def windows_since(connection: Connection, since: datetime) -> list[Interva
         )
         for row in rows
     ]
+
+
+async def overlaid_states(connection: Connection) -> dict[int, str]:
+    """Monitors whose state is not their verdict."""
+    windows = await current_windows(connection)
+    return {row["id"]: row["state"] for row in await connection.fetch(_OVERLAID, *windows.arguments())}

@@ -12,7 +12,7 @@ from farwatch_api.envelope import page, success
 from farwatch_api.errors import Conflict, NotFound
 from farwatch_api.params import Cursor, Limit, Words, one_of, split
 from farwatch_api.problems import Invalid
-from farwatch_api.queries.census import take_census
+from farwatch_api.queries.census import counts_by_state
 from farwatch_api.queries.cursors import LARGEST_BIGINT
 from farwatch_api.queries.monitors import all_tags
 from farwatch_api.queries.regions import list_events, list_regions, open_incidents
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api", tags=["overview"])
 @router.get("/status", summary="Overall state, counts by state, regions and their health")
 async def get_status(deps: Dependencies) -> Response:
     async with deps.read() as connection:
-        counts = (await take_census(connection)).counts()
+        counts = await counts_by_state(connection)
         regions = await list_regions(connection)
         incidents = await open_incidents(connection)
         system = await read_system(deps, connection)
