@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, syn
 
 from farwatch_api.web import STATIC
 from tests.e2e.target import Target
+from tests.support.servers import server_folder
 from tests.support.up import Up
 
 ARTIFACTS = Path(__file__).parents[1] / ".artifacts"
@@ -54,13 +55,14 @@ def _needed() -> None:
 
 
 @pytest.fixture(scope="session")
-def up(_needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(_needed: None) -> Iterator[Up]:
     """A fresh `farwatch up` that nobody has set up yet."""
-    farwatch = Up(tmp_path_factory.mktemp("e2e"), "--region", "eu", "--region", "us")
-    try:
-        yield farwatch.wait_ready()
-    finally:
-        farwatch.stop()
+    with server_folder("e2e") as folder:
+        farwatch = Up(folder, "--region", "eu", "--region", "us")
+        try:
+            yield farwatch.wait_ready()
+        finally:
+            farwatch.stop()
 
 
 @pytest.fixture(scope="session")

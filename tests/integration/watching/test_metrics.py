@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from farwatch_cli.plan import CORE_SERVICES
 from tests.support.exposition import complaints
+from tests.support.servers import server_folder
 from tests.support.up import Up, free_ports
 
 pytestmark = pytest.mark.timeout(180)  # on a busy machine it starts slowly
@@ -27,21 +27,20 @@ OWN = {
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, int]]:
+def running() -> Iterator[tuple[Up, int]]:
     """An installation with one monitor, and the first of its health ports."""
-    folder: Path = tmp_path_factory.mktemp("watching")
-    folder.chmod(0o711)
-    port = free_ports(len(SERVICES))
-    up = Up(folder, FARWATCH_HEALTH_PORT=str(port))
-    try:
-        up.wait_ready()
-        target = {"type": "http", "name": 'The "one"\\', "url": f"{up.url}/healthz", "interval_seconds": 5}
-        with up.client() as client:
-            assert client.post("/api/monitors", json=target).status_code == 201
-            until(lambda: client.get("/api/status").json()["data"]["monitors"]["up"])
-        yield up, port
-    finally:
-        up.stop()
+    with server_folder("watching") as folder:
+        port = free_ports(len(SERVICES))
+        up = Up(folder, FARWATCH_HEALTH_PORT=str(port))
+        try:
+            up.wait_ready()
+            target = {"type": "http", "name": 'The "one"\\', "url": f"{up.url}/healthz", "interval_seconds": 5}
+            with up.client() as client:
+                assert client.post("/api/monitors", json=target).status_code == 201
+                until(lambda: client.get("/api/status").json()["data"]["monitors"]["up"])
+            yield up, port
+        finally:
+            up.stop()
 
 
 def until(probe: Callable[[], Any], seconds: float = 60) -> Any:
