@@ -99,7 +99,8 @@ class Reader:
         """Raises ValidationError."""
         check = DueCheck.model_validate_json(start + part + b"}")
         ordinary = scheduled(check)
-        if ordinary is not None and len(self._known) + len(self._before) < KNOWN_CHECKS:
+        remembered = len(self._known) + len(self._before) + len(self._forgotten)
+        if ordinary is not None and remembered < KNOWN_CHECKS:
             self._sharing.share(check.spec)
             self._known[part] = ordinary
         return check

@@ -123,10 +123,9 @@ async def move_on(deps: Deps) -> int:
     """Weekly windows whose occurrence is over get their next one; returns how many did. The fold counts by the series
     itself and waits for nobody: this is for all who read the table."""
     now, moved = deps.now(), 0
+    # a write, even of nothing, would make every figure of the pages be found out anew
     async with deps.read() as connection:
-        if not await connection.fetchval(
-            _ANY_OVER, now
-        ):  # a write would make every figure of the pages be found out anew
+        if not await connection.fetchval(_ANY_OVER, now):
             return 0
     async with deps.write() as connection:
         for row in await connection.fetch(_OVER, now):
